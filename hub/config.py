@@ -1,0 +1,172 @@
+"""The hub's settings: one typed tree, validated at once, opening nothing.
+
+Read from ``iothub.toml`` and ``IOTHUB_SECTION__KEY`` by :func:`wire.settings.load`, handed down by ``service.py``.
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from wire.settings import Duration, MqttSettings, Secret
+from wire.topics import check_node_id
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BrokerMode(enum.StrEnum):
+    """Who runs the broker."""
+
+    #: ``iothub up`` runs Mosquitto as its child.
+    MANAGED = "managed"
+    #: Somebody else does; ``[mqtt]`` says where.
+    EXTERNAL = "external"
+
+
+class BrokerSettings(_Section):
+    """``[broker]``: the Mosquitto that ``iothub up`` runs."""
+
+    mode: BrokerMode = BrokerMode.MANAGED
+    #: Program to run; found on PATH (and /usr/sbin) when it is a plain name.
+    program: str = "mosquitto"
+    max_queued_messages: int = Field(default=1_000_000, ge=1000)
+    max_queued_bytes: int = Field(default=1 << 30, ge=1 << 20)
+    max_packet_bytes: int = Field(default=2 << 20, ge=1 << 16)
+    autosave_interval_s: int = Field(default=30, ge=1)
+
+
+class IngestSettings(_Section):
+    """``[ingest]``: the hot path."""
+
+    #: QoS 1 messages the broker may send ahead of our acknowledgements.
+    receive_max: int = Field(default=20_000, ge=1, le=65_535)
+    #: A batch is written when it has this many messages, or is this old.
+    batch_messages: int = Field(default=8_000, ge=1)
+    linger: Duration = 0.05
+    #: Messages and payload bytes held in memory before the link stops reading its socket.
+    max_in_flight_messages: int = Field(default=64_000, ge=1)
+    max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
+    #: Topics whose parsed form is kept.
+    topic_cache: int = Field(default=100_000, ge=100)
+    session_expiry: Duration = 14 * 86_400.0
+
+
+class LimitSettings(_Section):
+    """``[limits]``: what one message, node or series may hold."""
+
+    payload_bytes: int = Field(default=1 << 20, ge=1)
+    values_per_message: int = Field(default=1000, ge=1)
+    depth: int = Field(default=8, ge=1, le=64)
+    key_bytes: int = Field(default=128, ge=1)
+    text_bytes: int = Field(default=64 << 10, ge=1)
+    series_per_node: int = Field(default=100_000, ge=1)
+    #: How far ahead of our clock a time may lie.
+    future: Duration = 300.0
+
+
+class RetentionSettings(_Section):
+    """``[store.retention]``: how long each resolution is kept."""
+
+    raw: Duration = 30 * 86_400.0
+    rollup_1m: Duration = 365 * 86_400.0
+    rollup_1h: Duration = 5 * 365 * 86_400.0
+    logs: Duration = 30 * 86_400.0
+
+
+class StoreSettings(_Section):
+    """``[store]``: where points go."""
+
+    kind: Literal["duck", "memory"] = "duck"
+    retention: RetentionSettings = RetentionSettings()
+    #: Memory DuckDB may use.
+    memory_bytes: int = Field(default=1 << 30, ge=64 << 20)
+    threads: int = Field(default=2, ge=1)
+    maintain_every: Duration = 60.0
+
+
+class NodeSettings(_Section):
+    """``[nodes]``: registry and presence."""
+
+    #: SQLAlchemy URL; empty = SQLite in the state directory.
+    database_url: str = ""
+    #: A node that announced no end and sends nothing for this long is silent.
+    silent_after: Duration = 90.0
+
+
+class RejectSettings(_Section):
+    """``[rejects]``: the dead-letter store."""
+
+    max_bytes: int = Field(default=256 << 20, ge=1 << 20)
+    max_messages: int = Field(default=1_000_000, ge=100)
+
+
+class ApiSettings(_Section):
+    """``[api]``: HTTP."""
+
+    host: str = "127.0.0.1"
+    #: 0 = a free port.
+    port: int = Field(default=8080, ge=0, le=65_535)
+    docs: bool = True
+    token_lifetime: Duration = 12 * 3600.0
+    #: Most rows a query returns.
+    max_rows: int = Field(default=1_000_000, ge=1)
+
+
+class SourceSettings(_Section):
+    """``[[sources]]``: topics of others, and how to read them.
+
+    ``node`` and ``measurement`` may name topic levels: ``{2}`` is the second level, counted from 1.
+    """
+
+    filter: str
+    format: str
+    node: str
+    measurement: str = ""
+
+
+class LogSettings(_Section):
+    """``[log]``: the hub's own log."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    #: ``auto`` is JSON unless standard error is a terminal.
+    format: Literal["auto", "json", "text"] = "auto"
+
+
+def default_hub_id() -> str:
+    """The host name, made to fit the grammar of ids."""
+    name = "".join(c if (c.isalnum() and c.isascii()) or c in "._-" else "-" for c in socket.gethostname())
+    return name[:64] or "hub"
+
+
+class HubSettings(_Section):
+    """``[hub]``: this hub."""
+
+    id: Annotated[str, AfterValidator(check_node_id)] = Field(default_factory=default_hub_id)
+
+
+class Settings(_Section):
+    """The whole tree. ``state`` may also be given as ``--state``."""
+
+    state: Path = Path("var")
+    hub: HubSettings = Field(default_factory=HubSettings)
+    mqtt: MqttSettings = MqttSettings()
+    broker: BrokerSettings = BrokerSettings()
+    ingest: IngestSettings = IngestSettings()
+    limits: LimitSettings = LimitSettings()
+    store: StoreSettings = StoreSettings()
+    nodes: NodeSettings = NodeSettings()
+    rejects: RejectSettings = RejectSettings()
+    api: ApiSettings = ApiSettings()
+    log: LogSettings = LogSettings()
+    sources: tuple[SourceSettings, ...] = ()
+    #: Validated by the agent itself (``agent/config.py``); the hub only lets it pass.
+    agent: dict[str, Any] = Field(default_factory=dict)
+
+
+__all__ = ["Secret", "Settings"]

@@ -1,0 +1,83 @@
+"""Where the state directory keeps what; made with mode 0700, files with secrets 0600."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StatePaths:
+    """Paths below one state directory (``--state``)."""
+
+    root: Path
+
+    @property
+    def registry(self) -> Path:
+        """SQLite: nodes, connections, users, tokens."""
+        return self.root / "hub.db"
+
+    @property
+    def database(self) -> Path:
+        """DuckDB file of the embedded store."""
+        return self.root / "tsdb.duckdb"
+
+    @property
+    def rejects(self) -> Path:
+        """SQLite: refused messages."""
+        return self.root / "rejects.db"
+
+    @property
+    def broker(self) -> Path:
+        """Configuration, accounts, persistence and log of the managed Mosquitto."""
+        return self.root / "mosquitto"
+
+    @property
+    def secrets(self) -> Path:
+        """One file a secret, mode 0600: ``mqtt-hub``, ``mqtt-agent``, ``mqtt-operator``, ``mqtt-admin``, ``cli-token``."""
+        return self.root / "secrets"
+
+    @property
+    def cli_token(self) -> Path:
+        """API token of the local CLI."""
+        return self.secrets / "cli-token"
+
+    @property
+    def run(self) -> Path:
+        """JSON written by the running ``up`` or ``hub``: pid, API URL, broker address; read by the CLI."""
+        return self.root / "run.json"
+
+    @property
+    def agent(self) -> Path:
+        """State of the agent that ``iothub up`` runs."""
+        return self.root / "agent"
+
+    def make(self) -> None:
+        """Create the directories with mode 0700.
+
+        Raises:
+            OSError: no permission, or a file stands in the way; the message names the path.
+        """
+        for folder in (self.root, self.secrets, self.broker, self.agent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` so that it never exists with a wider mode than 0600, nor half written."""
+    partial = path.with_name(path.name + ".new")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def read_secret(path: Path) -> str:
+    """The one line of a secret file."""
+    return path.read_text(encoding="utf-8").strip()

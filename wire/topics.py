@@ -1,0 +1,200 @@
+"""Topics of the contract: the only file that joins or splits a topic with ``/``.
+
+{root}/{node}/status                    {root}/{node}/stored
+{root}/{node}/telemetry/{measurement}   {root}/{node}/alert/{rule}
+{root}/{node}/log                       {root}/{node}/stats/{measurement}
+{root}/{node}/cmd/{command}             {root}/$hub/{hub}/status
+{root}/{node}/reply/{id}
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Final
+
+import msgspec
+
+from wire.errors import Reason, TopicError
+
+DEFAULT_ROOT: Final = "iot/v1"
+#: Node ids, measurements, commands and reply ids are one topic level each.
+_NODE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME: Final = re.compile(r"[^/+#\x00-\x1f\x7f]{1,128}")
+_HUB_LEVEL: Final = "$hub"
+_LONGEST_SHOWN: Final = 120
+
+
+class Kind(enum.StrEnum):
+    """What a topic of the contract carries."""
+
+    STATUS = "status"
+    TELEMETRY = "telemetry"
+    LOG = "log"
+    COMMAND = "cmd"
+    REPLY = "reply"
+    STORED = "stored"
+    ALERT = "alert"
+    STATS = "stats"
+    HUB_STATUS = "hub-status"
+
+
+_WITHOUT_NAME: Final = frozenset({Kind.STATUS, Kind.LOG, Kind.STORED})
+_BY_LEVEL: Final = {kind.value: kind for kind in Kind if kind is not Kind.HUB_STATUS}
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A parsed topic: who it belongs to and what it carries."""
+
+    kind: Kind
+    #: Node id; for :attr:`Kind.HUB_STATUS` the hub's id.
+    node: str
+    #: Measurement, command, reply id or rule; empty where the kind has none.
+    name: str = ""
+
+
+def check_node_id(node: str) -> str:
+    """Return ``node``; raise :class:`TopicError` unless it matches ``[A-Za-z0-9._-]{1,64}``."""
+    if _NODE_ID.fullmatch(node) is None:
+        raise TopicError(Reason.BAD_NODE_ID, f"node id {node[:_LONGEST_SHOWN]!r} is not 1 to 64 of A-Z a-z 0-9 . _ -")
+    return node
+
+
+def check_name(name: str, what: str) -> str:
+    """Return ``name``; raise :class:`TopicError` unless it can be one topic level of at most 128 characters."""
+    if _NAME.fullmatch(name) is None:
+        raise TopicError(
+            Reason.UNKNOWN_TOPIC,
+            f"{what} {name[:_LONGEST_SHOWN]!r} is not 1 to 128 characters without / + # and control characters",
+        )
+    return name
+
+
+class Topics(msgspec.Struct, frozen=True):
+    """Builds and parses the topics below one root (setting ``mqtt.root``)."""
+
+    root: str = DEFAULT_ROOT
+
+    # -- topics of one node ---------------------------------------------------------------------------------------
+
+    def status(self, node: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/status"
+
+    def telemetry(self, node: str, measurement: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/telemetry/{check_name(measurement, 'measurement')}"
+
+    def log(self, node: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/log"
+
+    def command(self, node: str, command: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/cmd/{check_name(command, 'command')}"
+
+    def commands(self, node: str) -> str:
+        """Topic filter for all commands to ``node``."""
+        return f"{self.root}/{check_node_id(node)}/cmd/+"
+
+    def reply(self, node: str, request_id: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/reply/{check_name(request_id, 'reply id')}"
+
+    def replies(self, node: str) -> str:
+        """Topic filter for all replies of ``node``."""
+        return f"{self.root}/{check_node_id(node)}/reply/+"
+
+    def stored(self, node: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/stored"
+
+    def alert(self, node: str, rule: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/alert/{check_name(rule, 'rule')}"
+
+    def stats(self, node: str, measurement: str) -> str:
+        return f"{self.root}/{check_node_id(node)}/stats/{check_name(measurement, 'measurement')}"
+
+    def hub_status(self, hub: str) -> str:
+        return f"{self.root}/{_HUB_LEVEL}/{check_node_id(hub)}/status"
+
+    # -- rights and subscriptions ---------------------------------------------------------------------------------
+
+    def every(self) -> str:
+        """Topic filter for all that travels below the root."""
+        return f"{self.root}/#"
+
+    def every_status(self) -> str:
+        """Topic filter for the births and wills of all nodes."""
+        return f"{self.root}/+/status"
+
+    def node_sends(self, node: str) -> tuple[str, ...]:
+        """Topic filters that ``node`` may publish to; nothing else, and never a command to itself."""
+        base = f"{self.root}/{check_node_id(node)}"
+        return (f"{base}/status", f"{base}/telemetry/+", f"{base}/log", f"{base}/reply/+")
+
+    def node_receives(self, node: str) -> tuple[str, ...]:
+        """Topic filters that ``node`` may subscribe to and receive."""
+        base = f"{self.root}/{check_node_id(node)}"
+        return (f"{base}/cmd/+", f"{base}/stored")
+
+    def operator_sends(self) -> tuple[str, ...]:
+        """Topic filters that an operator may publish to."""
+        return (f"{self.root}/+/cmd/+", f"{self.root}/+/telemetry/+", f"{self.root}/+/log")
+
+    # -- parsing --------------------------------------------------------------------------------------------------
+
+    def parse(self, topic: str) -> Address:
+        """Take a topic apart.
+
+        Raises:
+            TopicError: outside the root, unknown level, missing or extra levels, or a name outside its grammar.
+        """
+        prefix = self.root + "/"
+        if not topic.startswith(prefix):
+            raise TopicError(Reason.UNKNOWN_TOPIC, f"{topic[:_LONGEST_SHOWN]!r} is not below {self.root!r}")
+        node, *levels = topic[len(prefix) :].split("/")
+        if node == _HUB_LEVEL:
+            if len(levels) == 2 and levels[1] == "status":  # noqa: PLR2004  {hub}, status
+                return Address(Kind.HUB_STATUS, check_node_id(levels[0]))
+            raise TopicError(
+                Reason.UNKNOWN_TOPIC, f"{topic[:_LONGEST_SHOWN]!r}: below {_HUB_LEVEL} only {{hub}}/status"
+            )
+        check_node_id(node)
+        kind = _BY_LEVEL.get(levels[0]) if levels else None
+        if kind is None:
+            known = ", ".join(sorted(_BY_LEVEL))
+            shown = levels[0][:_LONGEST_SHOWN] if levels else ""
+            raise TopicError(Reason.UNKNOWN_TOPIC, f"{shown!r} after the node id is none of {known}")
+        if kind in _WITHOUT_NAME:
+            if len(levels) != 1:
+                raise TopicError(Reason.UNKNOWN_TOPIC, f"{kind} takes no further level: {topic[:_LONGEST_SHOWN]!r}")
+            return Address(kind, node)
+        if len(levels) != 2:  # noqa: PLR2004  kind, name
+            raise TopicError(
+                Reason.UNKNOWN_TOPIC, f"{kind} takes exactly one further level: {topic[:_LONGEST_SHOWN]!r}"
+            )
+        return Address(kind, node, check_name(levels[1], str(kind)))
+
+
+def check_root(root: str) -> str:
+    """Return ``root``; raise :class:`TopicError` unless it is one or more plain topic levels."""
+    for level in root.split("/"):
+        check_name(level, "level of the root")
+    if root.startswith("$"):
+        raise TopicError(
+            Reason.UNKNOWN_TOPIC, f"root {root!r} may not start with $: wildcards do not match such topics"
+        )
+    return root
+
+
+def levels(topic: str) -> list[str]:
+    """Split a topic of another ecosystem into its levels."""
+    return topic.split("/")
+
+
+def matches(topic_filter: str, topic: str) -> bool:
+    """Whether ``topic_filter`` (with ``+`` and ``#``) matches ``topic``; MQTT 5 §4.7."""
+    if topic.startswith("$") and not topic_filter.startswith("$"):
+        return False
+    wanted, got = topic_filter.split("/"), topic.split("/")
+    for i, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if i >= len(got) or level not in ("+", got[i]):
+            return False
+    return len(wanted) == len(got)
