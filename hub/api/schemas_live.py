@@ -1,0 +1,77 @@
+"""What travels over ``WS live``: JSON text frames, told apart by ``type``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from hub.api.schemas import Scalar, Time
+
+
+class LiveSubscribe(BaseModel):
+    """First frame of a client of ``WS live``: what it wants. Without ``Authorization`` header it carries the token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: SecretStr | None = None
+    #: Shell globs; null selects all.
+    node: str | None = None
+    measurement: str | None = None
+    #: Event types; null selects all.
+    types: list[Literal["message", "node"]] | None = None
+
+
+class LivePoint(BaseModel):
+    """A point of the sample in a ``message`` event."""
+
+    time: Time
+    measurement: str
+    tags: dict[str, str]
+    fields: dict[str, Scalar]
+
+
+class LiveReady(BaseModel):
+    """Answer to the first frame: events follow."""
+
+    type: Literal["ready"] = "ready"
+
+
+class LiveMessage(BaseModel):
+    """One MQTT message and what became of it."""
+
+    type: Literal["message"] = "message"
+    at: Time
+    topic: str
+    node: str | None
+    measurement: str | None
+    outcome: Literal["stored", "refused", "duplicate", "handled"]
+    #: Why it was refused.
+    reason: str | None = None
+    detail: str | None = None
+    #: The first few points of it.
+    points: list[LivePoint] = []
+    size_bytes: int
+
+
+class LiveNode(BaseModel):
+    """A node appeared, connected or went."""
+
+    type: Literal["node"] = "node"
+    at: Time
+    node: str
+    change: Literal["new", "online", "silent", "offline"]
+    reason: str
+    session: str | None = None
+    #: How long it was connected; on ``silent`` and ``offline``.
+    duration_s: float | None = None
+
+
+class LiveSkipped(BaseModel):
+    """The client was too slow: ``n`` events were left out here."""
+
+    type: Literal["skipped"] = "skipped"
+    n: int
+
+
+LiveEvent = Annotated[LiveReady | LiveMessage | LiveNode | LiveSkipped, Field(discriminator="type")]
