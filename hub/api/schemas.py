@@ -203,7 +203,7 @@ class Column(BaseModel):
 
 
 class QueryAnswer(BaseModel):
-    """Answer to ``GET query`` as JSON; CSV and Arrow have one row a sample: time, node, measurement, tag.…, field, value."""
+    """Answer to ``GET query`` as JSON; CSV and Arrow have one row a sample instead, see there."""
 
     start: Time
     stop: Time
