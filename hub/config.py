@@ -10,14 +10,17 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from wire.settings import Duration, MqttSettings, Secret
-from wire.topics import check_node_id
+from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+#: What must pass for time to go on: 0 would spin or never hold.
+_Positive = Annotated[Duration, Field(gt=0)]
 
 
 class BrokerMode(enum.StrEnum):
@@ -34,7 +37,7 @@ class BrokerSettings(_Section):
 
     mode: BrokerMode = BrokerMode.MANAGED
     #: Program to run; found on PATH (and /usr/sbin) when it is a plain name.
-    program: str = "mosquitto"
+    program: str = Field(default="mosquitto", min_length=1)
     max_queued_messages: int = Field(default=1_000_000, ge=1000)
     max_queued_bytes: int = Field(default=1 << 30, ge=1 << 20)
     max_packet_bytes: int = Field(default=2 << 20, ge=1 << 16)
@@ -54,7 +57,7 @@ class IngestSettings(_Section):
     max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
     #: Topics whose parsed form is kept.
     topic_cache: int = Field(default=100_000, ge=100)
-    session_expiry: Duration = 14 * 86_400.0
+    session_expiry: _Positive = 14 * 86_400.0
 
 
 class LimitSettings(_Section):
@@ -73,10 +76,10 @@ class LimitSettings(_Section):
 class RetentionSettings(_Section):
     """``[store.retention]``: how long each resolution is kept."""
 
-    raw: Duration = 30 * 86_400.0
-    rollup_1m: Duration = 365 * 86_400.0
-    rollup_1h: Duration = 5 * 365 * 86_400.0
-    logs: Duration = 30 * 86_400.0
+    raw: _Positive = 30 * 86_400.0
+    rollup_1m: _Positive = 365 * 86_400.0
+    rollup_1h: _Positive = 5 * 365 * 86_400.0
+    logs: _Positive = 30 * 86_400.0
 
 
 class StoreSettings(_Section):
@@ -87,7 +90,7 @@ class StoreSettings(_Section):
     #: Memory DuckDB may use.
     memory_bytes: int = Field(default=1 << 30, ge=64 << 20)
     threads: int = Field(default=2, ge=1)
-    maintain_every: Duration = 60.0
+    maintain_every: _Positive = 60.0
 
 
 class NodeSettings(_Section):
@@ -96,7 +99,7 @@ class NodeSettings(_Section):
     #: SQLAlchemy URL; empty = SQLite in the state directory.
     database_url: str = ""
     #: A node that announced no end and sends nothing for this long is silent.
-    silent_after: Duration = 90.0
+    silent_after: _Positive = 90.0
 
 
 class RejectSettings(_Section):
@@ -109,11 +112,11 @@ class RejectSettings(_Section):
 class ApiSettings(_Section):
     """``[api]``: HTTP."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     #: 0 = a free port.
     port: int = Field(default=8080, ge=0, le=65_535)
     docs: bool = True
-    token_lifetime: Duration = 12 * 3600.0
+    token_lifetime: _Positive = 12 * 3600.0
     #: Most rows a query returns.
     max_rows: int = Field(default=1_000_000, ge=1)
 
@@ -124,9 +127,9 @@ class SourceSettings(_Section):
     ``node`` and ``measurement`` may name topic levels: ``{2}`` is the second level, counted from 1.
     """
 
-    filter: str
-    format: str
-    node: str
+    filter: TopicFilter
+    format: str = Field(min_length=1)
+    node: str = Field(min_length=1)
     measurement: str = ""
 
 
@@ -147,7 +150,7 @@ def default_hub_id() -> str:
 class HubSettings(_Section):
     """``[hub]``: this hub."""
 
-    id: Annotated[str, AfterValidator(check_node_id)] = Field(default_factory=default_hub_id)
+    id: NodeId = Field(default_factory=default_hub_id)
 
 
 class Settings(_Section):

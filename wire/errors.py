@@ -3,6 +3,8 @@
 WireError
 ├── PayloadError      refuse the message: it can never be stored as it is (reason and detail say why)
 ├── TopicError        refuse the message: the topic is none of ours
+├── SessionDown       try again later: the connection to the broker is down
+│   └── SessionRefused    try again slowly: the broker refuses us; a person must act
 └── SettingsError     stop: the settings are wrong (one problem a line)
 """
 
@@ -66,6 +68,19 @@ class TopicError(WireError):
         self.detail = detail
 
 
+class SessionDown(WireError):  # noqa: N818  the name says what the caller does
+    """No connection to the broker, or it ended before the broker acknowledged; nothing is known to be delivered."""
+
+
+class SessionRefused(SessionDown):
+    """The broker answered and refused us; the message says what to do."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        #: MQTT 5 reason code, e.g. 0x87 not authorised.
+        self.code = code
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with the settings; ``str()`` is the line shown to people."""
@@ -74,7 +89,7 @@ class Problem:
     file: Path | str
     #: 1-based; None where the source has no lines.
     line: int | None
-    #: Dotted, e.g. ``mqtt.port``.
+    #: Dotted, e.g. ``mqtt.port``; empty when the whole source is meant.
     key: str
     value: object
     #: What is wrong and what is allowed, one sentence.
@@ -82,7 +97,10 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line is not None else f"{self.file}"
-        shown = f" = {self.value!r}" if self.value is not None else ""
+        if not self.key:
+            return f"{place}: {self.message}"
+        value = str(self.value).lower() if isinstance(self.value, bool) else repr(self.value)
+        shown = f" = {value}" if self.value is not None else ""
         return f"{place}: {self.key}{shown}: {self.message}"
 
 

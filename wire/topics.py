@@ -21,6 +21,7 @@ DEFAULT_ROOT: Final = "iot/v1"
 #: Node ids, measurements, commands and reply ids are one topic level each.
 _NODE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NAME: Final = re.compile(r"[^/+#\x00-\x1f\x7f]{1,128}")
+_FILTER: Final = re.compile(r"(?!$)(?:#|(?:\+|[^+#/\x00]*)(?:/(?:\+|[^+#/\x00]*))*(?:/#)?)")
 _HUB_LEVEL: Final = "$hub"
 _LONGEST_SHOWN: Final = 120
 
@@ -180,6 +181,16 @@ def check_root(root: str) -> str:
             Reason.UNKNOWN_TOPIC, f"root {root!r} may not start with $: wildcards do not match such topics"
         )
     return root
+
+
+def check_filter(topic_filter: str) -> str:
+    """Return ``topic_filter``; raise :class:`TopicError` unless ``+`` and ``#`` stand where MQTT 5 §4.7 lets them."""
+    if _FILTER.fullmatch(topic_filter) is None:
+        shown = topic_filter[:_LONGEST_SHOWN]
+        raise TopicError(
+            Reason.UNKNOWN_TOPIC, f"{shown!r} is no topic filter: + and # fill a whole level, and # only the last"
+        )
+    return topic_filter
 
 
 def levels(topic: str) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
 from wire.errors import Reason
 from wire.point import Point, SeriesKey
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class Limits(msgspec.Struct, frozen=True):
