@@ -1,0 +1,298 @@
+"""One MQTT 5 connection as an ``asyncio`` protocol over the sans-I/O codec ``mqtt5``; the only file that knows it.
+
+recv ──▶ buffer ──▶ mqtt5.read × n ─┬─ PUBLISH × n ──▶ take(connection, messages, bytes)
+└─ CONNACK, SUBACK, PUBACK, DISCONNECT ──▶ futures
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import mqtt5
+import numpy as np
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+_READ_BYTES: Final = 1 << 20
+#: Reason codes from here on say no.
+_REFUSED: Final = 0x80
+_PACKET_IDS: Final = 65_535
+
+#: A received PUBLISH: topic, payload, retain, packet_id (None at QoS 0), response_topic, correlation_data, …
+Message = mqtt5.PublishPacket
+
+
+class LinkError(Exception):
+    """Root of this file's errors.
+
+    LinkError
+    ├── LinkDown      no connection, or it broke: try again
+    └── LinkRefused   the broker said no (reason code): try again slowly, a person may have to act
+    """
+
+
+class LinkDown(LinkError):  # noqa: N818  the name says what the caller does
+    """There is no connection; whatever was under way is unknown."""
+
+
+class LinkRefused(LinkError):  # noqa: N818
+    """CONNACK, SUBACK or DISCONNECT with a reason code that says no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A subscription. ``snapshot``: ask for retained messages at every connect, not only at the first."""
+
+    topic: str
+    snapshot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """Message that the broker publishes when this connection breaks."""
+
+    topic: str
+    payload: bytes
+    retain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """Where and how to connect."""
+
+    host: str
+    port: int
+    client_id: str
+    username: str | None = None
+    password: str | None = None
+    keep_alive_s: int = 15
+    #: QoS 1 messages the broker may send ahead of our acknowledgements.
+    receive_max: int = 20_000
+    session_expiry_s: int = 14 * 86_400
+    tls: ssl.SSLContext | None = None
+    will: Will | None = None
+    max_in_flight_messages: int = 64_000
+    max_in_flight_bytes: int = 64 << 20
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One TCP connection: frames packets, answers control packets, hands PUBLISH packets to the link."""
+
+    def __init__(self, take: Callable[[Connection, list[Message], int], None], keep_alive_s: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._take = take
+        self._keep_alive_s = keep_alive_s
+        self._buffer = bytearray(_READ_BYTES)
+        self._filled = 0
+        self._heard = time.monotonic()
+        self._suback: asyncio.Future[list[mqtt5.SubAckReasonCode]] = loop.create_future()
+        self._puback: dict[int, asyncio.Future[int]] = {}
+        self._next_id = 0
+        self._window = asyncio.Semaphore(1)
+        self.transport: asyncio.Transport
+        self.connack: asyncio.Future[bool] = loop.create_future()
+        self.lost: asyncio.Future[None] = loop.create_future()
+        self.paused = False
+
+    # -- asyncio.BufferedProtocol -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  create_connection gives no other
+        self.transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  the size is ours to choose
+        if self._filled * 2 > len(self._buffer):
+            self._buffer = self._buffer + bytearray(len(self._buffer))
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._heard = time.monotonic()
+        end = self._filled + nbytes
+        view = memoryview(self._buffer)[:end]
+        start, read, publish = 0, mqtt5.read, mqtt5.PublishPacket
+        messages: list[Message] = []
+        append = messages.append
+        try:
+            while start < end:
+                packet, size = read(view[start:])
+                start += size
+                if type(packet) is publish:
+                    append(packet)
+                else:
+                    self._control(packet)
+        except IndexError:
+            pass  # the rest of the packet is still on its way
+        except ValueError as error:
+            self._fail(LinkDown(f"the broker sent a malformed packet: {error}"))
+        self._filled = end - start
+        if self._filled and start:
+            self._buffer[: self._filled] = bytes(view[start:])
+        if len(self._buffer) > _READ_BYTES and self._filled < _READ_BYTES // 2:
+            self._buffer = self._buffer[:_READ_BYTES]
+        if messages:
+            self._take(self, messages, start)
+
+    def eof_received(self) -> None:
+        self._fail(LinkDown("the broker closed the connection"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fail(LinkDown(f"connection lost: {error}" if error else "connection closed"))
+
+    # -- used by the link ---------------------------------------------------------------------------------------------
+
+    def send(self, packets: bytes) -> None:
+        if packets and not self.transport.is_closing():
+            self.transport.write(packets)
+
+    def end(self) -> None:
+        """Say DISCONNECT, which keeps the session and withholds the will, and close once that is written."""
+        self.send(mqtt5.DisconnectPacket().write())
+        self.transport.close()
+
+    def pause(self) -> None:
+        if not self.paused:
+            self.paused = True
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._heard = time.monotonic()
+            self.transport.resume_reading()
+
+    async def subscribe(self, filters: Sequence[Filter]) -> None:
+        """Subscribe at QoS 1; messages that arrive before the SUBACK are delivered like any other.
+
+        Raises:
+            LinkRefused: the broker refused a filter.
+        """
+        if not filters:
+            return
+        always, once = mqtt5.RetainHandling.SEND_ALWAYS, mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
+        wanted = [
+            mqtt5.TopicFilter(
+                f.topic,
+                max_qos=mqtt5.QoS.AT_LEAST_ONCE,
+                no_local=not f.topic.startswith("$"),
+                retain_handling=always if f.snapshot else once,
+            )
+            for f in filters
+        ]
+        self.send(mqtt5.SubscribePacket(self._packet_id(), wanted).write())
+        for f, code in zip(filters, await self._suback, strict=True):
+            if int(code) >= _REFUSED:
+                raise LinkRefused(f"the broker refused the subscription to {f.topic!r}: {_words(code)}")
+
+    async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> int:
+        if qos == 0:
+            self.send(mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_s).write())
+            return 0
+        async with self._window:
+            packet_id = self._packet_id()
+            packet = mqtt5.PublishPacket(
+                topic,
+                payload,
+                qos=mqtt5.QoS.AT_LEAST_ONCE,
+                retain=retain,
+                packet_id=packet_id,
+                message_expiry_interval=expiry_s,
+            )
+            self._puback[packet_id] = done = asyncio.get_running_loop().create_future()
+            try:
+                self.send(packet.write())
+                reason_code: int = await done
+            finally:
+                self._puback.pop(packet_id, None)
+            return reason_code
+
+    async def keep_alive(self) -> None:
+        """Send PINGREQ often enough, and give up on a broker that has been silent too long."""
+        while True:
+            await asyncio.sleep(self._keep_alive_s / 2)
+            self.send(mqtt5.PingReqPacket().write())
+            silent_s = time.monotonic() - self._heard
+            if not self.paused and silent_s > 1.5 * self._keep_alive_s:
+                self._fail(LinkDown(f"nothing heard from the broker for {silent_s:.0f} s"))
+
+    # -- control packets ----------------------------------------------------------------------------------------------
+
+    def _control(self, packet: mqtt5.Packet) -> None:
+        match packet:
+            case mqtt5.PubAckPacket():
+                waiting = self._puback.get(packet.packet_id)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(int(packet.reason_code))
+            case mqtt5.ConnAckPacket() if not self.connack.done():
+                self._on_connack(packet)
+            case mqtt5.SubAckPacket() if not self._suback.done():
+                self._suback.set_result(packet.reason_codes)
+            case mqtt5.DisconnectPacket():
+                why = packet.reason_str or _words(packet.reason_code)
+                self._fail(LinkRefused(f"the broker ended the connection: {why}"))
+            case _:
+                pass  # PINGRESP: having heard it is all that matters
+
+    def _on_connack(self, packet: mqtt5.ConnAckPacket) -> None:
+        if packet.reason_code != mqtt5.ConnAckReasonCode.SUCCESS:
+            why = packet.reason_str or _words(packet.reason_code)
+            self._fail(LinkRefused(f"the broker refused the connection: {why}"))
+            return
+        self._window = asyncio.Semaphore(packet.receive_max)
+        if packet.server_keep_alive is not None:
+            self._keep_alive_s = packet.server_keep_alive
+        self.connack.set_result(packet.session_present)
+
+    def _packet_id(self) -> int:
+        for _ in range(_PACKET_IDS):
+            self._next_id = self._next_id % _PACKET_IDS + 1
+            if self._next_id not in self._puback:
+                return self._next_id
+        raise LinkDown("all packet identifiers are in use")
+
+    def _fail(self, error: LinkError) -> None:
+        waiting: list[asyncio.Future[Any]] = [self.connack, self._suback, self.lost, *self._puback.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # nobody may be waiting for this one: that is no error of its own
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+
+def _words(code: object) -> str:
+    """``<SubAckReasonCode.NOT_AUTHORIZED: 135>`` as ``not authorized``; the enums of the codec have no ``name``."""
+    return repr(code).rpartition(".")[2].partition(":")[0].lower().replace("_", " ")
+
+
+def encode_pubacks(packet_ids: Sequence[int]) -> bytes:
+    """PUBACK packets with reason code 0, which MQTT 5 §3.4 lets end after the packet identifier.
+
+    40 02 MSB LSB  40 02 MSB LSB  …
+    """
+    packets = np.empty((len(packet_ids), 2), dtype=">u2")
+    packets[:, 0] = 0x4002
+    packets[:, 1] = packet_ids
+    return packets.tobytes()
+
+
+def connect_packet(options: LinkOptions) -> bytes:
+    """CONNECT for a persistent session."""
+    will = options.will
+    return mqtt5.ConnectPacket(
+        options.client_id,
+        username=options.username,
+        password=options.password.encode() if options.password is not None else None,
+        # Mosquitto saves no session that was opened with Clean Start 1.
+        clean_start=False,
+        will=None
+        if will is None
+        else mqtt5.Will(will.topic, payload=will.payload, qos=mqtt5.QoS.AT_LEAST_ONCE, retain=will.retain),
+        keep_alive=options.keep_alive_s,
+        session_expiry_interval=options.session_expiry_s,
+        receive_max=options.receive_max,
+    ).write()

@@ -1,0 +1,201 @@
+"""MQTT 5 link for the hot path: yields batches of messages, takes batches of acknowledgements.
+
+    socket ──▶ Connection ──▶ batches waiting ──▶ Link.batch() ──▶ pipeline
+                  ▲  pause/resume reading                              │
+                  └────── in flight ≥ limit ◀── Link.acknowledge(batch)┘ PUBACK × n
+
+One ``recv`` gives hundreds of PUBLISH packets; nothing is awaited per message. A batch stays *in flight* until it is
+acknowledged. When too much is in flight the socket is not read, TCP pushes back and the broker queues: memory is flat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Final, Never
+
+import structlog
+
+from hub.connection import (
+    Connection,
+    Filter,
+    LinkDown,
+    LinkError,
+    LinkOptions,
+    LinkRefused,
+    Message,
+    Will,
+    connect_packet,
+    encode_pubacks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Batch", "Filter", "Link", "LinkDown", "LinkError", "LinkOptions", "LinkRefused", "Message", "Will"]
+
+_CONNECT_LIMIT_S: Final = 10.0
+_BACKOFF_FIRST_S: Final = 0.2
+_BACKOFF_LAST_S: Final = 30.0
+#: A connection that lasted this long counts as stable and resets the back-off.
+_STABLE_S: Final = 10.0
+#: A lasting outage is said again this often.
+_REMIND_S: Final = 60.0
+
+_log = structlog.get_logger("hub.link")
+
+
+class Batch:
+    """Messages in order of arrival, of one connection."""
+
+    __slots__ = ("connection", "messages", "size_bytes")
+
+    def __init__(self, connection: object) -> None:
+        self.connection = connection
+        self.messages: list[Message] = []
+        #: Bytes on the wire.
+        self.size_bytes = 0
+
+
+class Link:
+    """A client that keeps a persistent session alive over any number of connections.
+
+    ``run`` is one task; ``batch``, ``acknowledge`` and ``publish`` are called from other tasks of the same loop.
+    """
+
+    def __init__(
+        self,
+        options: LinkOptions,
+        filters: Sequence[Filter] = (),
+        *,
+        on_connect: Callable[[], None] | None = None,
+    ) -> None:
+        self._options = options
+        self._filters = tuple(filters)
+        self._on_connect = on_connect
+        self._connection: Connection | None = None
+        self._waiting: deque[Batch] = deque()
+        self._arrived = asyncio.Event()
+        self._in_flight_messages = 0
+        self._in_flight_bytes = 0
+        #: Set while the session is up.
+        self.connected = asyncio.Event()
+        #: Why the link is down; empty while it is up.
+        self.trouble = "not yet connected"
+        self.received = 0
+        self.connects = 0
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Never:
+        """Connect, serve and reconnect until cancelled; an outage is said once, then every minute."""
+        delay_s, said_at = _BACKOFF_FIRST_S, float("-inf")
+        while True:
+            began = time.monotonic()
+            try:
+                await self._serve()
+            except TimeoutError:
+                self.trouble = f"no answer within {_CONNECT_LIMIT_S:.0f} s"
+            except (OSError, LinkError) as error:
+                self.trouble = str(error)
+            finally:
+                self._drop()
+            now = time.monotonic()
+            if self.connects and now - began > _STABLE_S:
+                delay_s, said_at = _BACKOFF_FIRST_S, float("-inf")
+            if now - said_at >= _REMIND_S:
+                said_at = now
+                where = f"{self._options.host}:{self._options.port}"
+                _log.warning("no connection to the broker, trying again", broker=where, why=self.trouble)
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))  # noqa: S311  jitter, not a secret
+            delay_s = min(delay_s * 2, _BACKOFF_LAST_S)
+
+    async def _serve(self) -> None:
+        options = self._options
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(_CONNECT_LIMIT_S):
+            _, connection = await loop.create_connection(
+                lambda: Connection(self._take, options.keep_alive_s), options.host, options.port, ssl=options.tls
+            )
+            self._connection = connection
+            connection.send(connect_packet(options))
+            session_present = await connection.connack
+        self.connects += 1
+        self.trouble = ""
+        self.connected.set()
+        _log.info("connected to the broker", host=options.host, port=options.port, session_present=session_present)
+        ping = asyncio.create_task(connection.keep_alive(), name="link keep-alive")
+        try:
+            # No limit here: the SUBACK may stand behind a backlog that we read only as fast as we store it.
+            await connection.subscribe(self._filters)
+            if self._on_connect is not None:
+                self._on_connect()
+            await connection.lost
+        finally:
+            ping.cancel()
+
+    def _drop(self) -> None:
+        self.connected.clear()
+        if self._connection is not None:
+            self._connection.end()
+            self._connection = None
+
+    # -- messages in --------------------------------------------------------------------------------------------------
+
+    async def batch(self) -> Batch:
+        """Wait for messages and take all that have arrived; they stay in flight until acknowledged."""
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    def acknowledge(self, batch: Batch) -> None:
+        """Send the PUBACKs of a batch.
+
+        Nothing is sent for a connection that is gone: the broker delivers those messages again.
+        """
+        self._in_flight_messages -= len(batch.messages)
+        self._in_flight_bytes -= batch.size_bytes
+        connection = self._connection
+        if connection is None:
+            return
+        if batch.connection is connection:
+            connection.send(encode_pubacks([m.packet_id for m in batch.messages if m.packet_id is not None]))
+        if connection.paused and not self._too_much(share=0.5):
+            connection.resume()
+
+    def _too_much(self, share: float) -> bool:
+        return (
+            self._in_flight_messages >= share * self._options.max_in_flight_messages
+            or self._in_flight_bytes >= share * self._options.max_in_flight_bytes
+        )
+
+    def _take(self, connection: Connection, messages: list[Message], size_bytes: int) -> None:
+        if not self._waiting or self._waiting[-1].connection is not connection:
+            self._waiting.append(Batch(connection))
+        batch = self._waiting[-1]
+        batch.messages += messages
+        batch.size_bytes += size_bytes
+        self.received += len(messages)
+        self._in_flight_messages += len(messages)
+        self._in_flight_bytes += size_bytes
+        self._arrived.set()
+        if self._too_much(share=1.0):
+            connection.pause()
+
+    # -- messages out -------------------------------------------------------------------------------------------------
+
+    async def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, expiry_s: int | None = None
+    ) -> int:
+        """Publish one message and return the broker's PUBACK reason code (0 at once for QoS 0).
+
+        Raises:
+            LinkDown: no connection, or it broke before the PUBACK; whether the broker has the message is unknown.
+        """
+        connection = self._connection
+        if connection is None or not self.connected.is_set():
+            raise LinkDown(self.trouble or "not connected")
+        return await connection.publish(topic, payload, qos=qos, retain=retain, expiry_s=expiry_s)
