@@ -46,7 +46,7 @@ class LinkRefused(LinkError):  # noqa: N818
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A subscription. ``snapshot``: ask for retained messages at every connect, not only at the first."""
+    """A subscription. ``snapshot``: only take the retained messages, at every connect."""
 
     topic: str
     snapshot: bool = False
@@ -165,28 +165,37 @@ class Connection(asyncio.BufferedProtocol):
             self._heard = time.monotonic()
             self.transport.resume_reading()
 
-    async def subscribe(self, filters: Sequence[Filter]) -> None:
+    async def subscribe(self, filters: Sequence[Filter], *, snapshot: bool = False) -> None:
         """Subscribe at QoS 1; messages that arrive before the SUBACK are delivered like any other.
+
+        Args:
+            filters: topic filters, at least one.
+            snapshot: take the retained messages of these filters once more, and end the subscription at once: were it
+                to stay, Mosquitto would deliver what matches two overlapping filters twice.
 
         Raises:
             LinkRefused: the broker refused a filter.
         """
-        if not filters:
-            return
         always, once = mqtt5.RetainHandling.SEND_ALWAYS, mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
         wanted = [
             mqtt5.TopicFilter(
-                f.topic,
+                topic_filter.topic,
                 max_qos=mqtt5.QoS.AT_LEAST_ONCE,
-                no_local=not f.topic.startswith("$"),
-                retain_handling=always if f.snapshot else once,
+                no_local=not topic_filter.topic.startswith("$"),
+                # So that RETAIN marks what was stored before we came, and live messages never carry it.
+                retain_as_published=False,
+                retain_handling=always if snapshot else once,
             )
-            for f in filters
+            for topic_filter in filters
         ]
+        self._suback = asyncio.get_running_loop().create_future()
         self.send(mqtt5.SubscribePacket(self._packet_id(), wanted).write())
-        for f, code in zip(filters, await self._suback, strict=True):
+        for topic_filter, code in zip(filters, await self._suback, strict=True):
             if int(code) >= _REFUSED:
-                raise LinkRefused(f"the broker refused the subscription to {f.topic!r}: {_words(code)}")
+                raise LinkRefused(f"the broker refused the subscription to {topic_filter.topic!r}: {_words(code)}")
+        if snapshot:
+            topics = [topic_filter.topic for topic_filter in filters]
+            self.send(mqtt5.UnsubscribePacket(self._packet_id(), topics).write())
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> int:
         if qos == 0:

@@ -129,7 +129,9 @@ class Link:
         ping = asyncio.create_task(connection.keep_alive(), name="link keep-alive")
         try:
             # No limit here: the SUBACK may stand behind a backlog that we read only as fast as we store it.
-            await connection.subscribe(self._filters)
+            for snapshot in (False, True):
+                if wanted := [f for f in self._filters if f.snapshot is snapshot]:
+                    await connection.subscribe(wanted, snapshot=snapshot)
             if self._on_connect is not None:
                 self._on_connect()
             await connection.lost
