@@ -38,7 +38,7 @@ class StatePaths:
 
     @property
     def secrets(self) -> Path:
-        """One file a secret, mode 0600: ``mqtt-hub``, ``mqtt-agent``, ``mqtt-operator``, ``mqtt-admin``, ``cli-token``."""
+        """One file a secret, mode 0600: ``mqtt-hub``, ``-agent``, ``-operator``, ``-admin``, and ``cli-token``."""
         return self.root / "secrets"
 
     @property
@@ -67,11 +67,18 @@ class StatePaths:
             folder.chmod(0o700)
 
 
-def write_secret(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` so that it never exists with a wider mode than 0600, nor half written."""
+def write_secret(path: Path, text: str, *, owner: tuple[int, int] | None = None) -> None:
+    """Write ``text`` to ``path`` so that it never exists with a wider mode than 0600, nor half written.
+
+    ``owner``: user and group id it shall belong to (root only); ours when None. A link that somebody planted in the
+    folder is not followed.
+    """
     partial = path.with_name(path.name + ".new")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())

@@ -1,0 +1,73 @@
+"""The broker's port: free, taken and by whom."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Final
+
+import psutil
+
+from hub.broker.errors import BrokerError, PortTaken
+
+_PRIVILEGED: Final = 1024
+
+
+def claim_port(host: str, port: int) -> int:
+    """``port`` when nothing listens there; a free one when it is 0.
+
+    The port is let go again before the broker takes it: that another program is faster is unlikely, and
+    :func:`taken` explains it then.
+
+    Raises:
+        PortTaken: something listens there.
+        BrokerError: this user may not listen on it, or ``host`` is no address of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As Mosquitto does: a port whose last connections are still in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError as error:
+            raise BrokerError(not_permitted(port)) from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(taken(port), port) from error
+            raise BrokerError(f"the broker cannot listen on {host}:{port} (mqtt.host): {error.strerror}") from error
+        free: int = probe.getsockname()[1]
+        return free
+
+
+def taken(port: int) -> str:
+    """What to tell people when ``port`` is in use."""
+    owner = _listener(port)
+    who = "another process"
+    if owner is not None:
+        who = f"{owner.name()} (pid {owner.pid})"
+        if owner.name() == "mosquitto" and owner.pid != os.getpid():
+            who += "; Debian's package starts one of its own, `sudo systemctl disable --now mosquitto` ends it"
+    return (
+        f"port {port} is taken by {who}. Choose another port for the broker: mqtt.port in iothub.toml or "
+        f'IOTHUB_MQTT__PORT (0 = any free one); or use the broker that runs there: broker.mode = "external".'
+    )
+
+
+def not_permitted(port: int) -> str:
+    """What to tell people when this user may not listen on ``port``."""
+    why = f" Ports below {_PRIVILEGED} are for root." if port < _PRIVILEGED else ""
+    return (
+        f"no permission to listen on port {port}.{why} Choose another: mqtt.port in iothub.toml or IOTHUB_MQTT__PORT."
+    )
+
+
+def _listener(port: int) -> psutil.Process | None:
+    """The process that listens on ``port``, as far as this user may know."""
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return psutil.Process(connection.pid)
+    except psutil.Error:
+        return None  # macOS tells root only; or it ended just now
+    return None
