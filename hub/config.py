@@ -68,6 +68,7 @@ class LimitSettings(_Section):
     depth: int = Field(default=8, ge=1, le=64)
     key_bytes: int = Field(default=128, ge=1)
     text_bytes: int = Field(default=64 << 10, ge=1)
+    tag_bytes: int = Field(default=512, ge=1)
     series_per_node: int = Field(default=100_000, ge=1)
     #: How far ahead of our clock a time may lie.
     future: Duration = 300.0

@@ -19,6 +19,8 @@ class Limits(msgspec.Struct, frozen=True):
     depth: int = 8
     key_bytes: int = 128
     text_bytes: int = 64 << 10
+    #: Of one tag's value.
+    tag_bytes: int = 512
 
 
 class Context(msgspec.Struct):
@@ -52,7 +54,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 class Format(Protocol):
     """A payload format.
 
-    Called once a message, from one thread. Points without a time of their own get ``arrival_ns``.
+    Called once a message, from one thread. Points without a time of their own get ``arrival_ns``, the second of them one
+    nanosecond more and so on, so that no two of a message fall on the same instant.
 
     Raises:
         PayloadError: the whole message is refused.

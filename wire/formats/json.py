@@ -1,0 +1,276 @@
+"""The contract's own telemetry format: UTF-8 JSON, the form that ThingsBoard devices use, plus tags and ``seq``.
+
+    {"temperature": 21.5, "door": true}                                      values; time = arrival
+    {"ts": 1763750000000, "values": {…}, "tags": {…}, "seq": 4711}           an object in ``values`` makes it this form
+    [ …any number of the above… ]
+
+Messages of plain numbers, nearly all there are, are decoded by a typed decoder straight into what a point needs.
+Whatever that decoder does not take goes the careful way, which finds out value by value what can be kept.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final
+
+import msgspec
+
+from wire.errors import PayloadError, Reason
+from wire.formats.base import Context, Decoded, Limits, RefusedValue
+from wire.formats.checks import length_in_bytes, payload_text, too_many_values
+from wire.formats.times import timestamp_ns
+from wire.formats.values import MAX_EXACT_INT, put_int
+from wire.messages import first_bytes
+from wire.point import NODE_TAG, NS_PER_MS, Point, SeriesKey, Value
+
+#: Tagged keys interned per topic; past this the table starts anew.
+_TAGGED_KEPT: Final = 10_000
+_LONGEST_SHOWN: Final = 60
+_MS_RANGE: Final = 9_223_372_036_854
+_WRAPPER_KEYS: Final = frozenset({"ts", "values", "tags", "seq", "session"})
+
+
+class _Numbers(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message that holds numbers only, and nothing that needs a second look."""
+
+    values: dict[str, float]
+    ts: int | None = None
+    tags: dict[str, str] | None = None
+    seq: int | None = None
+    session: str | None = None
+
+
+_numbers: Final = msgspec.json.Decoder(_Numbers)
+_flat_numbers: Final = msgspec.json.Decoder(dict[str, float])
+_many_numbers: Final = msgspec.json.Decoder(list[_Numbers])
+_anything: Final = msgspec.json.Decoder()
+
+
+def decode_json(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
+    """See :class:`wire.formats.base.Format`; an element of an array that is wrong is refused alone."""
+    if len(payload) <= context.limits.payload_bytes:
+        try:
+            if payload.startswith(b"["):
+                points = [_point(m, context, arrival_ns + i) for i, m in enumerate(_many_numbers.decode(payload))]
+                if points and sum(len(p.fields) for p in points) <= context.limits.values_per_message:
+                    return Decoded(points)
+            elif b'"values"' in payload:
+                return Decoded((_point(_numbers.decode(payload), context, arrival_ns),))
+            else:
+                fields = _flat_numbers.decode(payload)
+                _check(fields, context.limits)
+                return Decoded((Point(context.key, arrival_ns, fields),))  # type: ignore[arg-type]  # float is a Value
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _LookAgain):
+            pass
+    return _carefully(payload, context, arrival_ns)
+
+
+# -- the fast way -----------------------------------------------------------------------------------------------------
+
+
+class _LookAgain(Exception):  # noqa: N818  a signal, not an error
+    """Something the fast way leaves to the careful one."""
+
+
+def _point(message: _Numbers, context: Context, arrival_ns: int) -> Point:
+    fields = message.values
+    _check(fields, context.limits)
+    ts, seq, tags = message.ts, message.seq, message.tags
+    if ts is None:
+        ts_ns = arrival_ns
+    elif -_MS_RANGE <= ts <= _MS_RANGE:
+        ts_ns = ts * NS_PER_MS
+    else:
+        raise _LookAgain
+    if seq is not None and seq < 0:
+        raise _LookAgain
+    key = _interned(tags, context) if tags else context.key
+    return Point(key, ts_ns, fields, seq)  # type: ignore[arg-type]  # a dict of floats is a dict of Values
+
+
+def _check(fields: dict[str, float], limits: Limits) -> None:
+    if (
+        not 0 < len(fields) <= limits.values_per_message
+        or max(fields.values()) > MAX_EXACT_INT
+        or min(fields.values()) < -MAX_EXACT_INT
+        or "" in fields
+        # No key can be too long in bytes while the longest has no more than a quarter of that in characters.
+        or max(map(len, fields)) * 4 > limits.key_bytes
+    ):
+        raise _LookAgain
+
+
+def _interned(tags: dict[str, str], context: Context) -> SeriesKey:
+    given = tuple(tags.items())
+    key = context.tagged.get(given)
+    if key is None:
+        if len(context.tagged) >= _TAGGED_KEPT:
+            context.tagged.clear()
+        checked = _checked_tags(tags, context.limits)
+        key = context.tagged.setdefault(checked, SeriesKey(context.node, context.measurement, checked))
+        context.tagged[given] = key
+    return key
+
+
+# -- the careful way --------------------------------------------------------------------------------------------------
+
+
+def _carefully(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
+    document = _document(payload, context.limits)
+    messages = document if isinstance(document, list) else [document]
+    points: list[Point] = []
+    refused: list[RefusedValue] = []
+    first_error: PayloadError | None = None
+    count = 0
+    for i, message in enumerate(messages):
+        try:
+            point = _one(message, context, arrival_ns + i, refused)
+        except PayloadError as error:
+            first_error = first_error or error
+            refused.append(RefusedValue(error.reason, f"element {i}: {error.detail}"))
+            continue
+        points.append(point)
+        count += len(point.fields)
+    if count > context.limits.values_per_message:
+        raise too_many_values(payload, context.limits)
+    if not points:
+        if first_error is None:
+            raise PayloadError(Reason.NO_VALUES, "an empty array")
+        raise PayloadError(first_error.reason, f"{first_error.detail}; starts with {first_bytes(payload)}")
+    return Decoded(points, refused)
+
+
+def _document(payload: bytes, limits: Limits) -> Any:
+    text = payload_text(payload, limits)
+    try:
+        return _anything.decode(text)
+    except RecursionError:
+        raise PayloadError(Reason.TOO_DEEP, f"nested too deeply; starts with {first_bytes(payload)}") from None
+    except msgspec.DecodeError as error:
+        why = str(error)
+    # NaN, Infinity and numbers past the range of a float are no JSON, but devices send them: refuse those alone.
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise PayloadError(Reason.NOT_JSON, f"{why}; starts with {first_bytes(payload)}") from None
+
+
+def _one(message: Any, context: Context, arrival_ns: int, refused: list[RefusedValue]) -> Point:
+    if not isinstance(message, dict):
+        raise PayloadError(
+            Reason.WRONG_SHAPE,
+            f"an object with values is wanted, not {_named(message)}; for bare values see [[sources]]",
+        )
+    ts_ns, seq, key, values = arrival_ns, None, context.key, message
+    if isinstance(message.get("values"), dict):
+        values = message["values"]
+        if message.get("ts") is not None:
+            ts_ns = timestamp_ns(message["ts"])
+        if message.get("tags"):
+            key = _interned(_tags(message["tags"]), context)
+        seq = _seq(message.get("seq"), refused)
+        refused += [
+            RefusedValue(Reason.UNKNOWN_KEY, f"{_shown(name)} beside values") for name in message.keys() - _WRAPPER_KEYS
+        ]
+    elif "ts" in message and "values" in message:
+        raise PayloadError(Reason.WRONG_SHAPE, f"values must be an object, not {_named(message['values'])}")
+    before = len(refused)
+    fields = _flatten(values, context.limits, refused)
+    if not fields:
+        if len(refused) > before:
+            raise PayloadError(refused[before].reason, "; ".join(r.detail for r in refused[before:][:3]))
+        raise PayloadError(Reason.NO_VALUES, "no values: an empty object, or nulls only")
+    return Point(key, ts_ns, fields, seq)
+
+
+def _flatten(values: dict[str, Any], limits: Limits, refused: list[RefusedValue]) -> dict[str, Value]:
+    fields: dict[str, Value] = {}
+    # A stack of its own: depth is limited by a setting, not by Python.
+    waiting: list[tuple[str, Any, int]] = [(name, value, 1) for name, value in reversed(values.items())]
+    while waiting:
+        name, value, depth = waiting.pop()
+        if isinstance(value, dict | list):
+            if depth >= limits.depth and value:
+                refused.append(RefusedValue(Reason.TOO_DEEP, f"{_shown(name)}: deeper than {limits.depth} levels"))
+                continue
+            inner = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
+            waiting += reversed([(f"{name}.{k}", v, depth + 1) for k, v in inner])
+        elif value is not None:
+            problem = _put(fields, name, value, limits)
+            if problem is not None:
+                refused.append(problem)
+        if len(fields) > limits.values_per_message:
+            break
+    return fields
+
+
+def _put(fields: dict[str, Value], name: str, value: Any, limits: Limits) -> RefusedValue | None:
+    if not name or length_in_bytes(name) > limits.key_bytes:
+        what = f"longer than {limits.key_bytes} bytes (limits.key_bytes)" if name else "an empty name"
+        return RefusedValue(Reason.KEY_TOO_LONG if name else Reason.WRONG_SHAPE, f"{_shown(name)}: {what}")
+    if name in fields:
+        return RefusedValue(Reason.WRONG_SHAPE, f"{_shown(name)} is there twice")
+    if isinstance(value, bool):
+        fields[name] = value
+    elif isinstance(value, int):
+        put_int(fields, name, value)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            return RefusedValue(Reason.NOT_FINITE, f"{_shown(name)} = {value}")
+        fields[name] = value
+    elif length_in_bytes(value) > limits.text_bytes:
+        return RefusedValue(
+            Reason.TEXT_TOO_LONG, f"{_shown(name)}: text of {length_in_bytes(value)} bytes (limits.text_bytes)"
+        )
+    else:
+        fields[name] = value
+    return None
+
+
+# -- what stands beside values ----------------------------------------------------------------------------------------
+
+
+def _tags(given: Any) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise PayloadError(Reason.BAD_TAG, f"tags must be an object, not {_named(given)}")
+    tags: dict[str, str] = {}
+    for name, value in given.items():
+        if isinstance(value, bool):
+            tags[name] = "true" if value else "false"
+        elif isinstance(value, str | int | float):
+            tags[name] = str(value)
+        elif value is not None:
+            raise PayloadError(Reason.BAD_TAG, f"tag {_shown(name)} must be text, a number or a boolean")
+    return tags
+
+
+def _checked_tags(tags: dict[str, str], limits: Limits) -> tuple[tuple[str, str], ...]:
+    """Sorted, without empty ones, which say the same as none (InfluxDB cannot hold them)."""
+    for name, value in tags.items():
+        if not name or length_in_bytes(name) > limits.key_bytes or length_in_bytes(value) > limits.tag_bytes:
+            raise PayloadError(
+                Reason.BAD_TAG,
+                f"tag {_shown(name)}: 1 to {limits.key_bytes} bytes of name (limits.key_bytes) "
+                f"and at most {limits.tag_bytes} of value (limits.tag_bytes) are allowed",
+            )
+    if NODE_TAG in tags:
+        raise PayloadError(Reason.BAD_TAG, f"tag {NODE_TAG!r} is set by the hub from the topic")
+    return tuple(sorted(item for item in tags.items() if item[1]))
+
+
+def _seq(seq: Any, refused: list[RefusedValue]) -> int | None:
+    if seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq < 1 << 63):
+        return seq
+    refused.append(RefusedValue(Reason.WRONG_SHAPE, f"seq = {_shown(str(seq))}: a whole number from 0 is wanted"))
+    return None
+
+
+def _named(value: Any) -> str:
+    return {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}.get(
+        type(value), "a number"
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text[:_LONGEST_SHOWN])
