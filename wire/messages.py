@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -11,6 +11,9 @@ from wire.errors import PayloadError, Reason
 
 _M = TypeVar("_M", bound=msgspec.Struct)
 _FIRST_BYTES = 80
+
+#: Whole numbers that fit 64 bits, as every reader and database holds them.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class NodeState(enum.StrEnum):
@@ -25,7 +28,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 
     state: NodeState
     #: Unix time in ms at which the node wrote it; wills carry the time of the connection.
-    ts: int | None = None
+    ts: _Count | None = None
     #: Changes whenever the node's sequence numbers start anew.
     session: str | None = None
     version: str | None = None
@@ -43,9 +46,9 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str | None = None
     args: dict[str, Any] = {}
     #: Seconds the command may run.
-    timeout: float | None = None
+    timeout: Annotated[float, msgspec.Meta(ge=0)] | None = None
     #: Unix time in ms after which the node must not start it.
-    expires: int | None = None
+    expires: _Count | None = None
 
 
 class ReplyState(enum.StrEnum):
@@ -69,18 +72,18 @@ class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
     """One message of the reply stream on ``reply/{id}``."""
 
     id: str
-    n: int
+    n: _Count
     state: ReplyState
     stream: str | None = None
     data: str | None = None
-    code: int | None = None
+    code: Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     result: dict[str, Any] | None = None
 
 
 class Receipt(msgspec.Struct, frozen=True):
     """Everything of ``session`` up to and including ``seq`` is durably stored."""
 
-    seq: int
+    seq: _Count
     session: str
 
 
@@ -93,7 +96,7 @@ def decode(payload: bytes, kind: type[_M]) -> _M:
     """Decode JSON into ``kind``; an empty payload is an empty object.
 
     Raises:
-        PayloadError: not UTF-8, not JSON or not of that shape; the detail names the first bytes.
+        PayloadError: not UTF-8, not JSON, too deep or not of that shape; the detail names the first bytes.
     """
     try:
         return msgspec.json.decode(payload or b"{}", type=kind)
@@ -101,6 +104,8 @@ def decode(payload: bytes, kind: type[_M]) -> _M:
         raise PayloadError(Reason.WRONG_SHAPE, f"{error}; starts with {first_bytes(payload)}") from error
     except msgspec.DecodeError as error:
         raise PayloadError(Reason.NOT_JSON, f"{error}; starts with {first_bytes(payload)}") from error
+    except RecursionError as error:
+        raise PayloadError(Reason.TOO_DEEP, f"nested too deep; starts with {first_bytes(payload)}") from error
     except UnicodeDecodeError as error:
         raise PayloadError(Reason.NOT_UTF8, f"{error.reason}; starts with {first_bytes(payload)}") from error
 

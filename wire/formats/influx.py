@@ -78,13 +78,15 @@ def _decode(payload: bytes, context: Context, arrival_ns: int, *, unit_ns: int) 
     Lines without a time get ``arrival_ns``, each one nanosecond after the line before, so that none hides another.
 
     Raises:
-        PayloadError: too large, not UTF-8, too many values, or no line at all.
+        PayloadError: too large, not UTF-8, too many values, or not one point in it.
     """
     parser = _Parser(payload_text(payload, context.limits), context, arrival_ns, unit_ns)
     for values in parser.lines():
         if values > context.limits.values_per_message:
             raise too_many_values(payload, context.limits)
-    if not parser.points and not parser.refused:
+    if not parser.points:
+        if parser.refused:
+            raise PayloadError(parser.refused[0].reason, parser.refused[0].detail)
         raise PayloadError(Reason.NO_VALUES, f"no line in it; starts with {first_bytes(payload)}")
     return Decoded(parser.points, parser.refused)
 
@@ -178,8 +180,9 @@ class _Parser:
         tags: dict[str, str] = {}
         for escaped in _TAG.findall(written):
             name, value = map(_unescape_key, escaped)
-            if max(length_in_bytes(name), length_in_bytes(value)) > self._limits.key_bytes:
-                raise _BadLineError(Reason.BAD_TAG, f"tag {name[:_LONGEST_SHOWN]} is too long (limits.key_bytes)")
+            if length_in_bytes(name) > self._limits.key_bytes or length_in_bytes(value) > self._limits.tag_bytes:
+                allowed = "limits.key_bytes, limits.tag_bytes"
+                raise _BadLineError(Reason.BAD_TAG, f"tag {name[:_LONGEST_SHOWN]!r} is too long ({allowed})")
             if name in tags:
                 raise _BadLineError(Reason.BAD_TAG, f"tag {name!r} stands twice")
             tags[name] = value

@@ -68,7 +68,7 @@ def decode_logs(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
     """Decode log records; one of an array that is bad is refused alone.
 
     Raises:
-        PayloadError: too large, not UTF-8, empty, or too many values.
+        PayloadError: too large, not UTF-8, empty, too many values, or no record that can be kept.
     """
     text = payload_text(payload, context.limits)
     if not text.strip():
@@ -90,6 +90,8 @@ def decode_logs(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
             values += len(point.fields)
         if values + len(refused) > context.limits.values_per_message:
             raise too_many_values(payload, context.limits)
+    if not points:
+        raise PayloadError(refused[0].reason, refused[0].detail)
     return Decoded(points, refused)
 
 
@@ -127,12 +129,11 @@ def _point(
     written = record.get("level", DEFAULT_LEVEL)
     level = level_of(written)
     seq = record.get("seq")
-    if not isinstance(seq, int) or isinstance(seq, bool) or seq < 0:
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 1 << 63:
         seq = None
     key = _key(context, level or DEFAULT_LEVEL, record.get("source"))
     ts_ns = _ts_ns(record.get("ts"), arrival_ns, offset if seq is None else seq)
-    fields, refused_fields = flatten(_own_fields(record), context.limits)
-    refused += refused_fields
+    fields = flatten(_own_fields(record), context.limits, refused)
     fields[_MESSAGE] = message
     if level is None:
         fields[LEVEL_TEXT] = str(written)[: context.limits.key_bytes]
@@ -158,8 +159,8 @@ def _ts_ns(ts: object, arrival_ns: int, offset: int) -> int:
 
 def _key(context: Context, level: str, source: object) -> SeriesKey:
     name = "" if source is None else str(source)
-    if length_in_bytes(name) > context.limits.key_bytes:
-        raise _BadRecordError(Reason.BAD_TAG, "the source is too long (limits.key_bytes)")
+    if length_in_bytes(name) > context.limits.tag_bytes:
+        raise _BadRecordError(Reason.BAD_TAG, "the source is too long (limits.tag_bytes)")
     tags = (("level", level), ("source", name))
     key = context.tagged.get(tags)
     if key is None:

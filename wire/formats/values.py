@@ -11,8 +11,6 @@ from wire.formats.base import RefusedValue
 from wire.formats.checks import length_in_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from wire.formats.base import Limits
     from wire.point import Value
 
@@ -23,7 +21,7 @@ TEXT_SUFFIX: Final = "_text"
 
 #: A decimal number, whole or not; never NaN, infinity, hexadecimal or ``1_000``, which float() would take.
 NUMBER: Final = re.compile(r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?+", re.ASCII)
-_LONGEST_SHOWN: Final = 40
+_LONGEST_SHOWN: Final = 60
 _WHOLE: Final = re.compile(r"[+-]?\d++", re.ASCII)
 #: Texts that float() reads as NaN or infinity, and devices send for "no value".
 _NOT_FINITE: Final = re.compile(r"[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
@@ -50,43 +48,53 @@ def is_not_finite(text: str) -> bool:
     return _NOT_FINITE.fullmatch(text) is not None
 
 
-def put(fields: dict[str, Value], name: str, value: object, limits: Limits) -> Reason | None:
-    """Set a field from one scalar of JSON, null as nothing; the reason when it cannot be kept."""
-    if length_in_bytes(name) > limits.key_bytes:
-        return Reason.KEY_TOO_LONG
-    if isinstance(value, str):
-        if length_in_bytes(value) > limits.text_bytes:
-            return Reason.TEXT_TOO_LONG
-        fields[name] = value
-    elif isinstance(value, bool):
+def flatten(values: dict[str, Any], limits: Limits, refused: list[RefusedValue]) -> dict[str, Value]:
+    """The fields of a decoded JSON object: ``{"a": {"b": 1, "c": [2]}}`` has ``a.b`` and ``a.c.0``; null is nothing.
+
+    What cannot be kept goes to ``refused``. Stops one field past ``limits.values_per_message``.
+    """
+    fields: dict[str, Value] = {}
+    # A stack of its own: depth is limited by a setting, not by Python.
+    waiting: list[tuple[str, Any, int]] = [(name, value, 1) for name, value in reversed(values.items())]
+    while waiting and len(fields) <= limits.values_per_message:
+        name, value, depth = waiting.pop()
+        if isinstance(value, dict | list):
+            if depth >= limits.depth and value:
+                refused.append(RefusedValue(Reason.TOO_DEEP, f"{shown(name)}: deeper than {limits.depth} levels"))
+                continue
+            inner = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
+            waiting += reversed([(f"{name}.{k}", v, depth + 1) for k, v in inner])
+        elif value is not None:
+            problem = put(fields, name, value, limits)
+            if problem is not None:
+                refused.append(problem)
+    return fields
+
+
+def put(fields: dict[str, Value], name: str, value: Any, limits: Limits) -> RefusedValue | None:
+    """Set a field from one scalar of JSON, or say why it cannot be kept."""
+    if not name or length_in_bytes(name) > limits.key_bytes:
+        what = f"longer than {limits.key_bytes} bytes (limits.key_bytes)" if name else "an empty name"
+        return RefusedValue(Reason.KEY_TOO_LONG if name else Reason.WRONG_SHAPE, f"{shown(name)}: {what}")
+    if name in fields:
+        return RefusedValue(Reason.WRONG_SHAPE, f"{shown(name)} is there twice")
+    if isinstance(value, bool):
         fields[name] = value
     elif isinstance(value, int):
         put_int(fields, name, value)
     elif isinstance(value, float):
         if not math.isfinite(value):
-            return Reason.NOT_FINITE
+            return RefusedValue(Reason.NOT_FINITE, f"{shown(name)} = {value}")
+        fields[name] = value
+    elif length_in_bytes(value) > limits.text_bytes:
+        return RefusedValue(
+            Reason.TEXT_TOO_LONG, f"{shown(name)}: text of {length_in_bytes(value)} bytes (limits.text_bytes)"
+        )
+    else:
         fields[name] = value
     return None
 
 
-def flatten(value: dict[str, Any], limits: Limits) -> tuple[dict[str, Value], list[RefusedValue]]:
-    """The fields of a JSON object, and what cannot be kept: ``{"a": {"b": 1, "c": [2]}}`` has ``a.b`` and ``a.c.0``."""
-    fields: dict[str, Value] = {}
-    refused: list[RefusedValue] = []
-
-    def visit(prefix: str, items: Iterable[tuple[object, object]], depth: int) -> None:
-        for key, below in items:
-            name = f"{prefix}{key}"
-            reason = None
-            if isinstance(below, dict | list):
-                if depth < limits.depth:
-                    visit(f"{name}.", below.items() if isinstance(below, dict) else enumerate(below), depth + 1)
-                else:
-                    reason = Reason.TOO_DEEP
-            else:
-                reason = put(fields, name, below, limits)
-            if reason is not None:
-                refused.append(RefusedValue(reason, f"{name[:_LONGEST_SHOWN]} = {str(below)[:_LONGEST_SHOWN]}"))
-
-    visit("", value.items(), 1)
-    return fields, refused
+def shown(text: str) -> str:
+    """The start of a name or value, quoted, for error texts."""
+    return repr(text[:_LONGEST_SHOWN])
