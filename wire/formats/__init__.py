@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from wire.formats.influx import decode_influx, decode_influx_ms, decode_influx_s, decode_influx_us
+from wire.formats.json import decode_json
 from wire.formats.logs import decode_logs
 from wire.formats.plain import decode_plain
 
@@ -21,6 +22,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
         "influx_us": decode_influx_us,
         "influx_ms": decode_influx_ms,
         "influx_s": decode_influx_s,
+        "json": decode_json,
         "log": decode_logs,
         "plain": decode_plain,
     }

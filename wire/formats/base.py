@@ -54,8 +54,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 class Format(Protocol):
     """A payload format.
 
-    Called once a message, from one thread. Points without a time of their own get ``arrival_ns``, the second of them one
-    nanosecond more and so on, so that no two of a message fall on the same instant.
+    Called once a message, from one thread. Points without a time of their own get ``arrival_ns``, the second
+    of them one nanosecond more and so on, so that no two of a message fall on the same instant.
 
     Raises:
         PayloadError: the whole message is refused.

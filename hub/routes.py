@@ -1,0 +1,128 @@
+"""Topic → what to do with its messages: worked out once a topic and kept in a bounded cache.
+
+topic ─▶ [[sources]] of the settings, first match wins ─▶ format, node, measurement
+     └─▶ contract topics below the root                ─▶ telemetry, log: format; status, cmd, reply, …: control
+     └─▶ anything else                                 ─▶ refused, with the reason
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from wire.errors import Problem, Reason, SettingsError, TopicError
+from wire.formats import FORMATS
+from wire.formats.base import Context, Format, Limits, context
+from wire.point import LOG_MEASUREMENT
+from wire.topics import Address, Kind, Topics, check_name, check_node_id, levels, matches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.config import SourceSettings
+
+_LEVEL: Final = re.compile(r"\{(\d+)\}")
+
+
+class Route(msgspec.Struct, gc=False):
+    """How the messages of one topic are handled: decoded, handled as control messages, or refused."""
+
+    #: Empty when the topic names no node.
+    node: str
+    #: Set for data.
+    decode: Format | None = None
+    context: Context | None = None
+    #: Set for control messages.
+    address: Address | None = None
+    #: Set for topics that are refused.
+    refusal: TopicError | None = None
+
+
+class Routes:
+    """The bounded cache. ``cache`` is what the hot path looks into first; ``find`` fills it.
+
+    Args:
+        topics: the contract's topics.
+        limits: for the decoders.
+        sources: topics of others, in order of precedence.
+        size: topics kept; the oldest go first.
+
+    Raises:
+        SettingsError: a source names an unknown format, or a level its filter does not have.
+    """
+
+    def __init__(self, topics: Topics, limits: Limits, sources: Sequence[SourceSettings], size: int) -> None:
+        self._topics = topics
+        self._limits = limits
+        self._sources = tuple(sources)
+        self._size = size
+        self.cache: dict[str, Route] = {}
+        check_sources(sources)
+
+    def find(self, topic: str) -> Route:
+        """The route of ``topic``; never raises for what a topic says."""
+        route = self.cache.get(topic)
+        if route is None:
+            try:
+                route = self._route(topic)
+            except TopicError as error:
+                route = Route("", refusal=error)
+            if len(self.cache) >= self._size:
+                del self.cache[next(iter(self.cache))]
+            self.cache[topic] = route
+        return route
+
+    def _route(self, topic: str) -> Route:
+        for source in self._sources:
+            if matches(source.filter, topic):
+                node = check_node_id(_filled(source.node, topic))
+                measurement = check_name(_filled(source.measurement, topic) or source.format, "measurement")
+                return self._data(source.format, node, measurement)
+        address = self._topics.parse(topic)
+        if address.kind is Kind.TELEMETRY:
+            return self._data("json", address.node, address.name)
+        if address.kind is Kind.LOG:
+            return self._data("log", address.node, LOG_MEASUREMENT)
+        return Route(address.node, address=address)
+
+    def _data(self, name: str, node: str, measurement: str) -> Route:
+        return Route(node, decode=FORMATS[name], context=context(node, measurement, self._limits))
+
+
+def check_sources(sources: Sequence[SourceSettings]) -> None:
+    """Check what the settings' types cannot say.
+
+    Raises:
+        SettingsError: with one problem for each mistake.
+    """
+    problems = []
+    for i, source in enumerate(sources):
+        if source.format not in FORMATS:
+            known = ", ".join(sorted(FORMATS))
+            problems.append(
+                Problem("settings", None, f"sources[{i}].format", source.format, f"is none of the formats {known}")
+            )
+        wanted = [int(n) for n in _LEVEL.findall(source.node + source.measurement)]
+        have = len(levels(source.filter))
+        open_ended = source.filter.endswith("#")
+        problems += [
+            Problem("settings", None, f"sources[{i}].filter", source.filter, f"has no level {n}; counted from 1")
+            for n in wanted
+            if n < 1 or (n > have and not open_ended)
+        ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def _filled(template: str, topic: str) -> str:
+    parts = levels(topic)
+
+    def level(found: re.Match[str]) -> str:
+        n = int(found[1])
+        if n > len(parts):
+            raise TopicError(Reason.UNKNOWN_TOPIC, f"{topic[:120]!r} has no level {n}, which [[sources]] asks for")
+        return parts[n - 1]
+
+    return _LEVEL.sub(level, template)
