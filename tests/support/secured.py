@@ -69,7 +69,7 @@ class Secured(Process):
         return asyncio.run(add())
 
     def _file(self, credentials: Credentials) -> Path:
-        path = self.paths.root / f"password-of-{credentials.node}"
+        path = self.paths.root / f"password-{credentials.node}-{credentials.password[:8]}"
         path.write_text(credentials.password, encoding="utf-8")
         return path
 
