@@ -42,11 +42,12 @@ _KEY = r"(?:[^,= \n\\]|\\[,= ]|\\(?![,= ]))++"
 _QUOTED = r'"((?:[^"\\]|\\.)*+)"'
 _BARE = r'([^", \t\r\n]++)'
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*+)*+")
-_HEAD: Final = re.compile(rf"({_NAME})((?:,{_KEY}={_KEY})*+) ++")
+_GAP = r" [ \t]*+"
+_HEAD: Final = re.compile(rf"({_NAME})((?:,{_KEY}={_KEY})*+){_GAP}")
 _TAG: Final = re.compile(rf",({_KEY})=({_KEY})")
 _FIELD: Final = re.compile(rf"({_KEY})=(?:{_QUOTED}|{_BARE})", re.DOTALL)
 _REST: Final = re.compile(r"[^\n]*+\n?+")
-_END: Final = re.compile(r"(?: ++([+-]?\d++))?+[ \t\r]*+(?:\n|\Z)", re.ASCII)
+_END: Final = re.compile(rf"(?:{_GAP}([+-]?\d++))?+[ \t\r]*+(?:\n|\Z)", re.ASCII)
 _WHOLE: Final = re.compile(r"([+-]?\d{1,20})([iu])", re.ASCII)
 _WHOLE_RANGE: Final = {"i": (-(2**63), 2**63 - 1), "u": (0, 2**64 - 1)}
 _BOOLEANS: Final = {
