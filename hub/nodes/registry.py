@@ -1,0 +1,220 @@
+"""The registry of nodes: who they are, their connections, their groups. Lasting; presence keeps the same in memory.
+
+Writing goes by batches: ``record`` takes what presence found since the last call and commits once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import msgspec
+from argon2 import PasswordHasher
+from sqlalchemy import bindparam, delete, func, insert, select, update
+
+from hub.nodes.database import Database
+from hub.nodes.folding import fold
+from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
+from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
+from hub.nodes.users import Users
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from types import TracebackType
+
+    from sqlalchemy import URL, ColumnElement, Connection, Select
+
+    from hub.nodes.folding import Folded
+    from hub.nodes.model import Transition
+
+#: Values in one ``IN (…)``; databases allow some thousands.
+_CHUNK: Final = 500
+_CONNECTIONS_KEPT_NS: Final = 365 * 86_400 * 1_000_000_000
+
+
+class NodeFilter(msgspec.Struct, frozen=True):
+    """Selects nodes; None selects all."""
+
+    standing: Standing | None = None
+    contact: Contact | None = None
+    group: str | None = None
+    #: Case-insensitive substring of the id.
+    text: str | None = None
+
+
+class Registry:
+    """Nodes and connections. ``async with`` opens it.
+
+    Args:
+        url: see :class:`~hub.nodes.database.Database`, also for the errors that every call may raise.
+        hasher: cost of password hashes; the library's own when None.
+    """
+
+    def __init__(self, url: str | URL, *, hasher: PasswordHasher | None = None) -> None:
+        self.database = Database(url)
+        self.users = Users(self.database, hasher or PasswordHasher())
+
+    async def __aenter__(self) -> Self:
+        await self.database.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.database.__aexit__(kind, error, trace)
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    async def record(self, transitions: Sequence[Transition], last_seen: Mapping[str, int]) -> None:
+        """Write what presence found, in order, in one transaction; a node that is not there yet is made *new*.
+
+        Args:
+            transitions: from :class:`~hub.nodes.presence.Presence`.
+            last_seen: node → ns; nodes that are not there are left out.
+        """
+        folded = fold(transitions)
+        await self.database.run(lambda connection: _record(connection, folded, last_seen))
+
+    async def declare(self, node: str, groups: Iterable[str] = ()) -> bool:
+        """Make ``node`` declared, with these groups; False when it was already (nothing is changed then)."""
+        wanted = sorted(set(groups))
+        return await self.database.run(lambda connection: _declare(connection, node, wanted))
+
+    async def remove(self, node: str) -> bool:
+        """Drop ``node`` and its connections; False when there is none."""
+
+        def work(connection: Connection) -> bool:
+            connection.execute(delete(NODE_GROUPS).where(NODE_GROUPS.c.node == node))
+            connection.execute(delete(CONNECTIONS).where(CONNECTIONS.c.node == node))
+            return connection.execute(delete(NODES).where(NODES.c.node == node)).rowcount > 0
+
+        return await self.database.run(work)
+
+    async def maintain(self, now_ns: int) -> int:
+        """Drop closed connections older than a year; returns how many. Call it every hour or so."""
+        old = CONNECTIONS.c.disconnected_ns < now_ns - _CONNECTIONS_KEPT_NS
+        return await self.database.run(lambda connection: connection.execute(delete(CONNECTIONS).where(old)).rowcount)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    async def everyone(self) -> list[NodeRow]:
+        """All nodes, without their groups and inventories; for :meth:`~hub.nodes.presence.Presence.restore`."""
+        columns = [column for column in NODES.c if column is not NODES.c.info]
+        return await self.database.run(
+            lambda connection: [
+                NodeRow(**_typed(row), info={}) for row in connection.execute(select(*columns)).mappings()
+            ]
+        )
+
+    async def nodes(self, chosen: NodeFilter, *, after: str = "", limit: int = 100) -> tuple[list[NodeRow], int]:
+        """The chosen nodes whose id sorts after ``after``, at most ``limit``; and how many there are on all pages."""
+        conditions = _conditions(chosen)
+
+        def work(connection: Connection) -> tuple[list[NodeRow], int]:
+            page = select(NODES).where(*conditions, NODES.c.node > after).order_by(NODES.c.node).limit(limit)
+            total = connection.execute(select(func.count()).select_from(NODES).where(*conditions)).scalar_one()
+            return _with_groups(connection, page), total
+
+        return await self.database.run(work)
+
+    async def node(self, node: str) -> NodeRow | None:
+        """One node; None when there is none."""
+        found = await self.database.run(
+            lambda connection: _with_groups(connection, select(NODES).where(NODES.c.node == node))
+        )
+        return found[0] if found else None
+
+    async def connections(self, node: str, *, before: int | None = None, limit: int = 100) -> list[ConnectionRow]:
+        """Connections of ``node``, newest first, with ids below ``before``."""
+        conditions = [CONNECTIONS.c.node == node]
+        if before is not None:
+            conditions.append(CONNECTIONS.c.id < before)
+        page = select(CONNECTIONS).where(*conditions).order_by(CONNECTIONS.c.id.desc()).limit(limit)
+        return await self.database.run(
+            lambda connection: [ConnectionRow(**row) for row in connection.execute(page).mappings()]
+        )
+
+
+# -- in the thread -----------------------------------------------------------------------------------------------------
+
+
+def _record(connection: Connection, folded: Folded, last_seen: Mapping[str, int]) -> None:
+    known = _existing(connection, folded.nodes)
+    unknown = [node for node in folded.nodes if node not in known]
+    _many(
+        connection,
+        insert(NODES),
+        [
+            {"node": node, "standing": Standing.NEW, "contact": Contact.NEVER, "outbox": False, "info": {}}
+            for node in unknown
+        ],
+    )
+    not_closed = CONNECTIONS.c.disconnected_ns.is_(None)
+    still_open = update(CONNECTIONS).where(CONNECTIONS.c.node == bindparam("of"), not_closed)
+    _many(connection, still_open, folded.adopted)
+    _many(connection, still_open, folded.closed)
+    _many(connection, insert(CONNECTIONS), folded.opened)
+    change = update(NODES).where(NODES.c.node == bindparam("of"))
+    _many(connection, change, folded.contacts)
+    _many(connection, change, folded.births)
+    first = change.where(NODES.c.first_seen_ns.is_(None))
+    _many(connection, first, [{"of": node, "first_seen_ns": ns} for node, ns in folded.nodes.items()])
+    _many(connection, change, [{"of": node, "last_seen_ns": ns} for node, ns in last_seen.items()])
+
+
+def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Execute once for all ``rows``, which must have the same keys."""
+    if rows:
+        connection.execute(statement, rows)
+
+
+def _existing(connection: Connection, nodes: Iterable[str]) -> set[str]:
+    wanted = list(nodes)
+    found: set[str] = set()
+    for start in range(0, len(wanted), _CHUNK):
+        chunk = wanted[start : start + _CHUNK]
+        found.update(connection.execute(select(NODES.c.node).where(NODES.c.node.in_(chunk))).scalars())
+    return found
+
+
+def _declare(connection: Connection, node: str, groups: Sequence[str]) -> bool:
+    standing = connection.execute(select(NODES.c.standing).where(NODES.c.node == node)).scalar_one_or_none()
+    if standing == Standing.DECLARED:
+        return False
+    if standing is None:
+        connection.execute(
+            insert(NODES).values(node=node, standing=Standing.DECLARED, contact=Contact.NEVER, outbox=False, info={})
+        )
+    else:
+        connection.execute(update(NODES).where(NODES.c.node == node).values(standing=Standing.DECLARED))
+    connection.execute(delete(NODE_GROUPS).where(NODE_GROUPS.c.node == node))
+    _many(connection, insert(NODE_GROUPS), [{"node": node, "name": group} for group in groups])
+    return True
+
+
+def _conditions(chosen: NodeFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if chosen.standing is not None:
+        conditions.append(NODES.c.standing == chosen.standing)
+    if chosen.contact is not None:
+        conditions.append(NODES.c.contact == chosen.contact)
+    if chosen.group is not None:
+        members = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name == chosen.group)
+        conditions.append(NODES.c.node.in_(members))
+    if chosen.text:
+        conditions.append(func.lower(NODES.c.node).contains(chosen.text.lower(), autoescape=True))
+    return conditions
+
+
+def _with_groups(connection: Connection, chosen: Select[Any]) -> list[NodeRow]:
+    rows = [_typed(row) for row in connection.execute(chosen).mappings()]
+    groups: dict[str, list[str]] = {row["node"]: [] for row in rows}
+    names = list(groups)
+    for start in range(0, len(names), _CHUNK):
+        members = select(NODE_GROUPS).where(NODE_GROUPS.c.node.in_(names[start : start + _CHUNK]))
+        for node, group in connection.execute(members.order_by(NODE_GROUPS.c.name)):
+            groups[node].append(group)
+    return [NodeRow(**row, groups=tuple(groups[row["node"]])) for row in rows]
+
+
+def _typed(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {**row, "standing": Standing(row["standing"]), "contact": Contact(row["contact"])}
