@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from typing import Final
 
@@ -12,6 +11,7 @@ import psutil
 from hub.broker.errors import BrokerError, PortTaken
 
 _PRIVILEGED: Final = 1024
+_PROGRAM: Final = "mosquitto"
 
 
 def claim_port(host: str, port: int) -> int:
@@ -43,11 +43,15 @@ def claim_port(host: str, port: int) -> int:
 def taken(port: int) -> str:
     """What to tell people when ``port`` is in use."""
     owner = _listener(port)
-    who = "another process"
     if owner is not None:
-        who = f"{owner.name()} (pid {owner.pid})"
-        if owner.name() == "mosquitto" and owner.pid != os.getpid():
-            who += "; Debian's package starts one of its own, `sudo systemctl disable --now mosquitto` ends it"
+        who, is_mosquitto = f"{owner.name()} (pid {owner.pid})", owner.name() == _PROGRAM
+    else:
+        # Whose socket it is, the kernel tells the owner and root only; who runs, it tells everybody.
+        other = next((p.pid for p in psutil.process_iter(["name"]) if p.info["name"] == _PROGRAM), None)
+        who = "another process" if other is None else f"another process, probably {_PROGRAM} (pid {other})"
+        is_mosquitto = other is not None
+    if is_mosquitto:
+        who += "; Debian's package starts a broker of its own, `sudo systemctl disable --now mosquitto` ends it"
     return (
         f"port {port} is taken by {who}. Choose another port for the broker: mqtt.port in iothub.toml or "
         f'IOTHUB_MQTT__PORT (0 = any free one); or use the broker that runs there: broker.mode = "external".'

@@ -94,14 +94,11 @@ class Device:
     def disconnect(self) -> None:
         """Say goodbye: no will."""
         self._client.disconnect()
-        self._client.loop_stop()
+        self._close()
 
     def vanish(self) -> None:
         """Close the socket without DISCONNECT: the broker publishes the will."""
-        socket = self._client.socket()
-        assert socket is not None
-        self._client.loop_stop()
-        socket.close()
+        self._close()
 
     def __enter__(self) -> Self:
         code = self.connect()
@@ -112,6 +109,10 @@ class Device:
 
     def __exit__(self, *_: object) -> None:
         self.disconnect()
+
+    def _close(self) -> None:
+        self._client.loop_stop()
+        self._client._reset_sockets()  # paho leaves this to the garbage collector, which warns
 
     def _answer(self, mid: int) -> int:
         with self._changed:
