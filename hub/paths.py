@@ -48,8 +48,13 @@ class StatePaths:
 
     @property
     def run(self) -> Path:
-        """JSON written by the running ``up`` or ``hub``: pid, API URL, broker address; read by the CLI."""
+        """JSON written by the running hub: pid, API URL, broker address; read by the CLI (``hub/runfile.py``)."""
         return self.root / "run.json"
+
+    @property
+    def logs(self) -> Path:
+        """What the children of ``iothub up`` log, one file each."""
+        return self.root / "log"
 
     @property
     def agent(self) -> Path:
@@ -62,7 +67,7 @@ class StatePaths:
         Raises:
             OSError: no permission, or a file stands in the way; the message names the path.
         """
-        for folder in (self.root, self.secrets, self.broker, self.agent):
+        for folder in (self.root, self.secrets, self.broker, self.agent, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
 

@@ -1,4 +1,8 @@
-"""``run.json``: how the commands of one state directory find the hub that runs there."""
+"""How the parts of one state directory find the hub that runs there: ``run.json``, and the line a hub says when ready.
+
+hub ready ─▶ run.json (mode 0600)              read by every command; removed when the hub stops
+         └─▶ announcement on standard output   read by ``iothub up`` (``iothub hub --json``)
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Running(msgspec.Struct, frozen=True):
-    """A hub that runs; written when it is ready, removed when it stops."""
+    """A hub that runs."""
 
     #: Process id of the hub.
     pid: int
@@ -25,6 +29,14 @@ class Running(msgspec.Struct, frozen=True):
     state: str
     hub: str
     version: str
+
+
+class Announcement(msgspec.Struct, frozen=True):
+    """What a hub says once when it is ready."""
+
+    running: Running
+    #: Only at the very first start; to be shown once and kept nowhere.
+    admin_password: str | None = None
 
 
 def write_run(path: Path, running: Running) -> None:
@@ -46,6 +58,19 @@ def remove_run(path: Path, pid: int) -> None:
     running = read_run(path)
     if running is None or running.pid == pid:
         path.unlink(missing_ok=True)
+
+
+def announce(announcement: Announcement) -> str:
+    """The announcement as one line."""
+    return msgspec.json.encode(announcement).decode()
+
+
+def parse_announcement(line: str) -> Announcement | None:
+    """The announcement in ``line``; None when it is something else."""
+    try:
+        return msgspec.json.decode(line, type=Announcement)
+    except msgspec.DecodeError:
+        return None
 
 
 def is_alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -36,6 +36,8 @@ class ChildSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: Returns when the child does its work; cancelled when the child ends first.
     ready: Callable[[Child], Awaitable[None]] | None = None
+    #: Why it ended, from its exit code and last lines, where more can be said than the exit code.
+    explain: Callable[[int, Sequence[str]], str] | None = None
     start_limit_s: float = 30.0
     #: SIGTERM to SIGKILL.
     stop_limit_s: float = 10.0
@@ -63,7 +65,7 @@ class Child(asyncio.SubprocessProtocol):
         return await asyncio.shield(self._exited)
 
     async def line(self, wanted: Callable[[str], bool]) -> str:
-        """The next line on its standard output that is ``wanted``."""
+        """The next line on its standard output that is ``wanted``; it is not logged: it may hold a secret."""
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiters.append((wanted, future))
         return await future
@@ -122,13 +124,17 @@ class Child(asyncio.SubprocessProtocol):
         line = raw[:LONGEST_LINE_BYTES].decode("utf-8", "replace").rstrip("\r")
         if not line:
             return
+        if fd == _STDOUT and self._is_answer(line):
+            return
         self.last_lines.append(line)
         self._sink(line)
-        if fd == _STDOUT:
-            for wanted, future in self._waiters:
-                if not future.done() and wanted(line):
-                    future.set_result(line)
-            self._waiters = [waiter for waiter in self._waiters if not waiter[1].done()]
+
+    def _is_answer(self, line: str) -> bool:
+        taken = [future for wanted, future in self._waiters if not future.done() and wanted(line)]
+        for future in taken:
+            future.set_result(line)
+        self._waiters = [waiter for waiter in self._waiters if not waiter[1].done()]
+        return bool(taken)
 
 
 @contextlib.asynccontextmanager

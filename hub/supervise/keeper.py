@@ -73,22 +73,27 @@ class Keeper:
 
 
 def end_all(
-    wanted: Callable[[str], bool], known: Sequence[psutil.Process] = (), limit_s: float = _TERM_LIMIT_S
+    wanted: Callable[[str], bool],
+    known: Sequence[psutil.Process] = (),
+    *,
+    limit_s: float = _TERM_LIMIT_S,
+    looks: int = 2,
 ) -> list[str]:
     """End the ``known`` processes and those whose mark is ``wanted``; returns what was ended.
 
-    SIGTERM, then SIGKILL after ``limit_s``; returns when none is left.
+    SIGTERM, then SIGKILL after ``limit_s``; returns when none was found ``looks`` times in a row.
     """
     ended: dict[int, str] = {}
     deadline = time.monotonic() + limit_s
     quiet = 0
-    while quiet < 2:  # noqa: PLR2004  looked twice
+    while True:
         found = [*_marked(wanted), *(process for process in known if process.is_running())]
         late = time.monotonic() > deadline
         signalled = [process for process in found if _signal(process, ended, late=late)]
         quiet = 0 if signalled else quiet + 1
+        if quiet == looks:
+            return list(ended.values())
         time.sleep(_LOOK_AGAIN_S)
-    return list(ended.values())
 
 
 def main() -> int:

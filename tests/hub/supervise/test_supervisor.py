@@ -16,7 +16,7 @@ from tests.support.processes import is_running
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
     from pathlib import Path
 
     from hub.supervise.child import Child
@@ -101,7 +101,7 @@ def test_start_returns_when_the_child_is_ready_and_stop_ends_it(stage: Stage) ->
 
 def test_a_child_that_dies_is_started_again_and_that_is_said_with_exit_code_and_last_lines(stage: Stage) -> None:
     async def act(supervisor: Supervisor) -> None:
-        await supervisor.start(spec("one", SLEEPS))
+        await supervisor.start(spec("one", "print('last words')\n" + SLEEPS))
         first = pid_of(supervisor, "one")
         os.kill(first, signal.SIGKILL)
         await eventually(lambda: any("runs again" in text for text in stage.said))
@@ -109,7 +109,7 @@ def test_a_child_that_dies_is_started_again_and_that_is_said_with_exit_code_and_
 
     stage.play(act)
     assert stage.said[0].startswith("one: ended unexpectedly (killed by SIGKILL); started again in ")
-    assert stage.said[0].endswith("\n  ready")
+    assert stage.said[0].endswith("\n  last words")
     assert stage.said[1].startswith("one: runs again (pid ")
 
 
@@ -235,7 +235,7 @@ def test_every_line_is_in_the_log_file_and_warnings_are_shown(stage: Stage) -> N
         await supervisor.start(spec("one", code + SLEEPS))
 
     stage.play(act)
-    assert stage.logs.path("one").read_text().count("\n") == 3
+    assert stage.logs.path("one").read_text().count("\n") == 2
     assert stage.shown == ["one | loud node=a"]
 
 
@@ -252,3 +252,24 @@ def test_a_line_without_end_is_cut_and_does_not_fill_memory(stage: Stage) -> Non
 )
 def test_exit_codes_are_put_in_words(code: int, words: str) -> None:
     assert how_it_ended(code) == words
+
+
+def test_the_line_that_says_ready_may_hold_a_secret_and_is_not_logged(stage: Stage) -> None:
+    async def act(supervisor: Supervisor) -> None:
+        await supervisor.start(spec("one", "print('before')\n" + SLEEPS))
+
+    stage.play(act)
+    assert stage.logs.path("one").read_text() == "before\n"
+
+
+def test_an_explanation_stands_instead_of_the_last_lines(stage: Stage) -> None:
+    def explain(code: int, lines: Sequence[str]) -> str:
+        return f"port taken ({code}, {lines})"
+
+    argv = (sys.executable, "-c", "import sys; print('bind failed'); sys.exit(1)")
+
+    async def act(supervisor: Supervisor) -> None:
+        await supervisor.start(ChildSpec("one", argv, ready=says_ready, explain=explain))
+
+    with pytest.raises(ChildFailed, match=r"port taken \(1, \['bind failed'\]\)$"):
+        stage.play(act)

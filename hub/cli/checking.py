@@ -1,0 +1,58 @@
+"""``iothub check``: reads the settings of hub and agent as they would, and starts nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from hub.cli.base import USAGE
+from hub.cli.output import paint
+from wire.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hub.cli.base import Options
+    from hub.config import Settings
+    from wire.errors import Problem
+
+_AGENT_LIMIT_S: Final = 30.0
+
+
+def run_check(options: Options) -> int:
+    """Print every problem, one a line, or what was read; the exit code."""
+    config = options.config_file()
+    settings, problems = _read(options)
+    agent_code, said = _check_agent(options)
+    for problem in problems:
+        print(problem)
+    if agent_code and said not in {str(problem) for problem in problems}:
+        print(said)
+    if settings is None or agent_code:
+        return USAGE
+    variables = sorted(name for name in os.environ if name.startswith("IOTHUB_") and "__" in name)
+    print(f"{paint('ok')}: {config or 'no settings file: defaults'}")
+    if variables:
+        print(f"    laid over it: {', '.join(variables)}")
+    print(
+        f"    broker {settings.broker.mode} at {settings.mqtt.host}:{settings.mqtt.port}, store {settings.store.kind}, "
+        f"API on {settings.api.host}:{settings.api.port}, state {settings.state}"
+    )
+    return 0
+
+
+def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
+    try:
+        return options.settings(), ()
+    except SettingsError as error:
+        return None, error.problems
+
+
+def _check_agent(options: Options) -> tuple[int, str]:
+    """Exit code and output of the agent's own check; its settings are known to it alone."""
+    config = options.config_file()
+    argv = [sys.executable, "-m", "agent", "--check", *(["--config", str(config)] if config else [])]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=_AGENT_LIMIT_S, check=False)
+    return done.returncode, (done.stderr or done.stdout).strip()

@@ -1,0 +1,162 @@
+"""HTTP client of the hub's API for the commands: finds it, authenticates, turns refusals into lines for people."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import httpx
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from hub.api.schemas import Page, Problem
+from hub.cli.base import CliError, Options, state_paths
+from hub.paths import read_secret
+from hub.runfile import read_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hub.config import Settings
+
+PREFIX: Final = "/api/v1"
+_TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, read=120.0)
+_M = TypeVar("_M", bound=BaseModel)
+Params = dict[str, str | int | float | list[str]]
+
+
+class Api:
+    """The API of the hub that runs in one state directory."""
+
+    def __init__(self, url: str, token: str, settings: Settings) -> None:
+        self.url = url
+        self.token = token
+        self.settings = settings
+        self._http = httpx.Client(
+            base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=_TIMEOUT, trust_env=False
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, kind: type[_M], params: Params | None = None) -> _M:
+        """One document."""
+        return self._parse(self._send("GET", path, params=params), TypeAdapter(kind))
+
+    def items(self, path: str, kind: type[_M], params: Params | None = None) -> Iterator[_M]:
+        """All items of a list, page by page."""
+        page_of: TypeAdapter[Page[_M]] = TypeAdapter(Page[kind])  # type: ignore[valid-type]  # built at run time
+        wanted: Params = dict(params or {})
+        while True:
+            page = self._parse(self._send("GET", path, params=wanted), page_of)
+            yield from page.items
+            if page.next is None:
+                return
+            wanted["page"] = page.next
+
+    def post(self, path: str, body: BaseModel | None, kind: type[_M]) -> _M:
+        content = body.model_dump(mode="json") if body is not None else None
+        return self._parse(self._send("POST", path, json=content), TypeAdapter(kind))
+
+    def delete(self, path: str, params: Params | None = None) -> None:
+        self._send("DELETE", path, params=params)
+
+    def raw(self, path: str, *, prefix: str = PREFIX) -> httpx.Response:
+        """An answer of any status; for health checks."""
+        with self._reaching():
+            return self._http.get(prefix + path)
+
+    @contextmanager
+    def stream(self, path: str, params: Params, accept: str) -> Iterator[httpx.Response]:
+        """An answer that may be large."""
+        with (
+            self._reaching(),
+            self._http.stream("GET", PREFIX + path, params=params, headers={"Accept": accept}) as response,
+        ):
+            if response.is_error:
+                response.read()
+                raise refusal(response)
+            yield response
+
+    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        with self._reaching():
+            response = self._http.request(method, PREFIX + path, **arguments)
+        if response.is_error:
+            raise refusal(response)
+        return response
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ConnectError as error:
+            raise not_running(self.settings, f"nothing answers at {self.url}") from error
+        except httpx.TimeoutException as error:
+            raise CliError(
+                f"the hub at {self.url} gave no answer in time; `iothub doctor` says what is stuck"
+            ) from error
+        except httpx.TransportError as error:
+            raise CliError(f"the connection to the hub at {self.url} broke: {error}") from error
+
+    def _parse(self, response: httpx.Response, adapter: TypeAdapter[_M]) -> _M:
+        try:
+            return adapter.validate_json(response.content)
+        except ValidationError as error:
+            raise CliError(
+                f"{response.request.url} answered with something else than this version of iothub expects: "
+                f"{error.errors()[0]['msg']}. Is another program listening there, or a hub of another version?"
+            ) from error
+
+
+@contextmanager
+def connected(options: Options) -> Iterator[Api]:
+    """The API of the hub of this state directory.
+
+    Raises:
+        CliError: no hub runs there, or its token file cannot be read; the message says what to do.
+        SettingsError: the settings are wrong.
+    """
+    settings = options.settings()
+    paths = state_paths(settings)
+    running = read_run(paths.run)
+    if running is None:
+        raise not_running(settings, "no hub runs here")
+    api = Api(running.api_url, _token(settings), settings)
+    try:
+        yield api
+    finally:
+        api.close()
+
+
+def not_running(settings: Settings, seen: str) -> CliError:
+    """What to tell people when there is no hub."""
+    return CliError(
+        f"{seen} (state directory {settings.state}). Start it with `iothub up`; "
+        "if it uses another state directory, name it: --state DIR or IOTHUB_STATE."
+    )
+
+
+def refusal(response: httpx.Response) -> CliError:
+    """A refused request in words."""
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        return CliError(f"{response.request.url} answered {response.status_code} {response.reason_phrase}")
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        return CliError(
+            f"the hub refused the token of this state directory: {problem.detail} "
+            "Stop the hub and start it again: it writes a new one when the old is not valid."
+        )
+    more = [f"\n  {item.where}: {item.message}" for item in problem.errors or ()]
+    return CliError(problem.detail + "".join(more))
+
+
+def _token(settings: Settings) -> str:
+    path = state_paths(settings).cli_token
+    try:
+        return read_secret(path)
+    except PermissionError as error:
+        raise CliError(
+            f"{path} belongs to another user: run this as the user that runs the hub (or with sudo)"
+        ) from error
+    except OSError as error:
+        raise CliError(f"cannot read the token {path}: {error.strerror}; the hub writes it when it starts") from error

@@ -1,0 +1,67 @@
+"""``iothub up``, ``hub`` and ``agent``: what runs until it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hub.cli.base import CliError, options, state_paths
+
+if TYPE_CHECKING:
+    from hub.config import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command()(up)
+    app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(agent)
+
+
+def up(
+    context: typer.Context,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all that the parts log.")] = False,
+) -> None:
+    """Run everything on this machine: broker, hub and host agent. Ctrl-C stops it in order."""
+    import asyncio
+
+    from hub.cli.live import note
+    from hub.cli.summary import print_up
+    from hub.up import Plan, UpFailed, run_up
+
+    chosen = options(context)
+    settings = chosen.settings()
+    make_state(settings)
+    try:
+        code = asyncio.run(run_up(Plan(settings, chosen.config_file()), say=note, on_ready=print_up, verbose=verbose))
+    except UpFailed as error:
+        raise CliError(str(error), error.code) from error
+    raise typer.Exit(code)
+
+
+def agent(context: typer.Context) -> None:
+    """Run the host agent alone; further options are the agent's own (`iothub agent --help`)."""
+    chosen = options(context)
+    config = chosen.config_file()
+    arguments = [
+        *(["--config", str(config)] if config else []),
+        *(["--state", str(chosen.state)] if chosen.state else []),
+    ]
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments, *context.args])  # noqa: S606  no shell
+
+
+def make_state(settings: Settings) -> None:
+    """Make the state directory.
+
+    Raises:
+        CliError: no permission, or a file stands in the way.
+    """
+    try:
+        state_paths(settings).make()
+    except OSError as error:
+        raise CliError(
+            f"cannot make the state directory: {error.strerror}: {error.filename}. Choose another with --state DIR."
+        ) from error
