@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _READ_BYTES: Final = 1 << 20
+#: After a read of less than this the socket is left alone for a moment, so that the next read finds more.
+_FULL_READ_BYTES: Final = 1 << 17
+_REST_S: Final = 0.002
 #: Reason codes from here on say no.
 _REFUSED: Final = 0x80
 _PACKET_IDS: Final = 65_535
@@ -98,6 +101,7 @@ class Connection(asyncio.BufferedProtocol):
         self.connack: asyncio.Future[bool] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
         self.paused = False
+        self._resting = False
 
     # -- asyncio.BufferedProtocol -------------------------------------------------------------------------------------
 
@@ -136,6 +140,8 @@ class Connection(asyncio.BufferedProtocol):
             self._buffer = self._buffer[:_READ_BYTES]
         if messages:
             self._take(self, messages, start)
+        if nbytes < _FULL_READ_BYTES:
+            self._rest()
 
     def eof_received(self) -> None:
         self._fail(LinkDown("the broker closed the connection"))
@@ -157,12 +163,26 @@ class Connection(asyncio.BufferedProtocol):
     def pause(self) -> None:
         if not self.paused:
             self.paused = True
-            self.transport.pause_reading()
+            if not self._resting:
+                self.transport.pause_reading()
 
     def resume(self) -> None:
         if self.paused:
             self.paused = False
             self._heard = time.monotonic()
+            if not self._resting:
+                self.transport.resume_reading()
+
+    def _rest(self) -> None:
+        """Read again in a moment: a broker writes message by message, and a wake-up costs more than a message."""
+        if not self._resting and not self.paused and not self.transport.is_closing():
+            self._resting = True
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_later(_REST_S, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        if not self.paused and not self.transport.is_closing():
             self.transport.resume_reading()
 
     async def subscribe(self, filters: Sequence[Filter], *, snapshot: bool = False) -> None:

@@ -1,0 +1,125 @@
+"""Makes load: messages encoded ahead of time, sent as fast as the broker takes them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import selectors
+import socket
+import sys
+import time
+from dataclasses import dataclass
+
+import mqtt5
+
+_CHUNK = 1 << 18
+_PUBACK = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is sent. Every message carries its own ``ts``, so that each is a sample of its own."""
+
+    messages: int
+    topics: int
+    values: int = 5
+    qos: int = 1
+    #: Unix ms of the first sample of each topic; the next of the same topic is 1 ms later.
+    first_ms: int = 0
+    #: 0 = as fast as it goes.
+    rate: float = 0.0
+    #: Samples in one message.
+    samples: int = 1
+
+
+def topic(number: int) -> str:
+    """Topic of series ``number``."""
+    return f"iot/v1/node-{number:05d}/telemetry/bench"
+
+
+def payload(load: Load, number: int) -> bytes:
+    """Payload of message ``number``."""
+    base_ms = load.first_ms + number // load.topics * load.samples
+    made = [
+        {
+            "ts": base_ms + i,
+            "values": {f"value{k}": 20.0 + ((number + i) * 7 + k * 13) % 1000 / 8 for k in range(load.values)},
+        }
+        for i in range(load.samples)
+    ]
+    return json.dumps(made[0] if load.samples == 1 else made, separators=(",", ":")).encode()
+
+
+def packets(load: Load) -> list[bytes]:
+    """The PUBLISH packets; packet identifiers go round."""
+    names = [topic(i) for i in range(load.topics)]
+    qos = mqtt5.QoS.AT_LEAST_ONCE if load.qos else mqtt5.QoS.AT_MOST_ONCE
+    return [
+        mqtt5.PublishPacket(
+            names[i % load.topics], payload(load, i), qos=qos, packet_id=i % 65_535 + 1 if load.qos else None
+        ).write()
+        for i in range(load.messages)
+    ]
+
+
+def connect(port: int, client_id: str, username: str | None = None, password: str | None = None) -> socket.socket:
+    """A connected session; raises OSError when the broker refuses."""
+    link = socket.create_connection(("127.0.0.1", port), timeout=30)
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    secret = password.encode() if password is not None else None
+    link.sendall(mqtt5.ConnectPacket(client_id, username=username, password=secret, clean_start=True).write())
+    answer, _ = mqtt5.read(memoryview(link.recv(4096)))
+    if not isinstance(answer, mqtt5.ConnAckPacket) or int(answer.reason_code) != 0:
+        raise OSError(f"the broker refused the connection: {answer}")
+    return link
+
+
+def send(link: socket.socket, made: list[bytes], load: Load) -> float:
+    """Send all, at QoS 1 with at most 10,000 unacknowledged; return the seconds it took."""
+    window = 10_000
+    link.setblocking(False)
+    waiting = selectors.DefaultSelector()
+    waiting.register(link, selectors.EVENT_READ | selectors.EVENT_WRITE)
+    began = time.perf_counter()
+    sent = acknowledged_bytes = 0
+    out = memoryview(b"")
+    total = len(made)
+    while sent < total or out or (load.qos and acknowledged_bytes < total * _PUBACK):
+        if not out and sent < total:
+            allowed = total
+            if load.qos:
+                allowed = min(allowed, acknowledged_bytes // _PUBACK + window)
+            if load.rate:
+                allowed = min(allowed, int((time.perf_counter() - began) * load.rate) + 1)
+            upto = min(allowed, sent + 2000)
+            if upto > sent:
+                out = memoryview(b"".join(made[sent:upto]))
+                sent = upto
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if out else 0)
+        waiting.modify(link, wanted)
+        for _, events in waiting.select(timeout=0.005 if load.rate else 5.0):
+            if events & selectors.EVENT_READ:
+                acknowledged_bytes += len(link.recv(_CHUNK)) if load.qos else len(link.recv(_CHUNK)) * 0
+            if events & selectors.EVENT_WRITE and out:
+                out = out[link.send(out[:_CHUNK]) :]
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """``python -m bench.load PORT '{"messages": …}'``: prepare, say ready, wait for a line, send, say the seconds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("load", type=json.loads)
+    given = parser.parse_args()
+    load = Load(**given.load)
+    made = packets(load)
+    link = connect(given.port, "bench-load")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps({"seconds": send(link, made, load)}), flush=True)
+    sys.stdin.readline()
+    link.close()
+
+
+if __name__ == "__main__":
+    main()
