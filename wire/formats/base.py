@@ -34,6 +34,8 @@ class Context(msgspec.Struct):
     key: SeriesKey
     #: Keys with tags, interned; bounded by the format that fills it.
     tagged: dict[tuple[tuple[str, str], ...], SeriesKey] = {}
+    #: Field names that were checked against the limits before; bounded by the format that fills it.
+    names: set[str] = set()
 
 
 class RefusedValue(msgspec.Struct, frozen=True):

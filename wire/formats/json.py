@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from wire.errors import PayloadError, Reason
 from wire.formats.base import Context, Decoded, Limits, RefusedValue
 from wire.formats.checks import length_in_bytes, payload_text, too_many_values
-from wire.formats.times import timestamp_ns
+from wire.formats.times import MAX_NS, MIN_NS, timestamp_ns
 from wire.formats.values import MAX_EXACT_INT, put_int
 from wire.messages import first_bytes
 from wire.point import NODE_TAG, NS_PER_MS, Point, SeriesKey, Value
@@ -27,22 +27,28 @@ from wire.point import NODE_TAG, NS_PER_MS, Point, SeriesKey, Value
 #: Tagged keys interned per topic; past this the table starts anew.
 _TAGGED_KEPT: Final = 10_000
 _LONGEST_SHOWN: Final = 60
-_MS_RANGE: Final = 9_223_372_036_854
+#: Field names remembered per topic; past this the table starts anew.
+_NAMES_KEPT: Final = 10_000
 _WRAPPER_KEYS: Final = frozenset({"ts", "values", "tags", "seq", "session"})
+
+
+#: Bounds that the decoder checks in passing: what lies outside goes the careful way.
+_Exact = Annotated[float, msgspec.Meta(ge=-float(MAX_EXACT_INT), le=float(MAX_EXACT_INT))]
+_Fields = Annotated[dict[str, _Exact], msgspec.Meta(min_length=1)]
 
 
 class _Numbers(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     """A message that holds numbers only, and nothing that needs a second look."""
 
-    values: dict[str, float]
-    ts: int | None = None
+    values: _Fields
+    ts: Annotated[int, msgspec.Meta(ge=MIN_NS // NS_PER_MS + 1, le=MAX_NS // NS_PER_MS)] | None = None
     tags: dict[str, str] | None = None
-    seq: int | None = None
+    seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
     session: str | None = None
 
 
 _numbers: Final = msgspec.json.Decoder(_Numbers)
-_flat_numbers: Final = msgspec.json.Decoder(dict[str, float])
+_flat_numbers: Final = msgspec.json.Decoder(_Fields)
 _many_numbers: Final = msgspec.json.Decoder(list[_Numbers])
 _anything: Final = msgspec.json.Decoder()
 
@@ -59,7 +65,8 @@ def decode_json(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
                 return Decoded((_point(_numbers.decode(payload), context, arrival_ns),))
             else:
                 fields = _flat_numbers.decode(payload)
-                _check(fields, context.limits)
+                if not context.names.issuperset(fields) or len(fields) > context.limits.values_per_message:
+                    _learn(fields, context)
                 return Decoded((Point(context.key, arrival_ns, fields),))  # type: ignore[arg-type]  # float is a Value
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _LookAgain):
             pass
@@ -75,30 +82,23 @@ class _LookAgain(Exception):  # noqa: N818  a signal, not an error
 
 def _point(message: _Numbers, context: Context, arrival_ns: int) -> Point:
     fields = message.values
-    _check(fields, context.limits)
-    ts, seq, tags = message.ts, message.seq, message.tags
-    if ts is None:
-        ts_ns = arrival_ns
-    elif -_MS_RANGE <= ts <= _MS_RANGE:
-        ts_ns = ts * NS_PER_MS
-    else:
-        raise _LookAgain
-    if seq is not None and seq < 0:
-        raise _LookAgain
-    key = _interned(tags, context) if tags else context.key
-    return Point(key, ts_ns, fields, seq)  # type: ignore[arg-type]  # a dict of floats is a dict of Values
+    if not context.names.issuperset(fields) or len(fields) > context.limits.values_per_message:
+        _learn(fields, context)
+    key = _interned(message.tags, context) if message.tags else context.key
+    ts = message.ts
+    return Point(key, arrival_ns if ts is None else ts * NS_PER_MS, fields, message.seq)  # type: ignore[arg-type]  # float is a Value
 
 
-def _check(fields: dict[str, float], limits: Limits) -> None:
-    if (
-        not 0 < len(fields) <= limits.values_per_message
-        or max(fields.values()) > MAX_EXACT_INT
-        or min(fields.values()) < -MAX_EXACT_INT
-        or "" in fields
-        # No key can be too long in bytes while the longest has no more than a quarter of that in characters.
-        or max(map(len, fields)) * 4 > limits.key_bytes
+def _learn(fields: dict[str, float], context: Context) -> None:
+    """Check names that this topic has not had yet, and remember them."""
+    limits = context.limits
+    if len(fields) > limits.values_per_message or any(
+        not name or length_in_bytes(name) > limits.key_bytes for name in fields
     ):
         raise _LookAgain
+    if len(context.names) + len(fields) > _NAMES_KEPT:
+        context.names.clear()
+    context.names.update(fields)
 
 
 def _interned(tags: dict[str, str], context: Context) -> SeriesKey:
