@@ -10,8 +10,9 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
 
 
@@ -122,6 +123,12 @@ class ApiSettings(_Section):
     max_rows: int = Field(default=1_000_000, ge=1)
 
 
+def _known_format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(sorted(FORMATS))}")
+    return name
+
+
 class SourceSettings(_Section):
     """``[[sources]]``: topics of others, and how to read them.
 
@@ -129,7 +136,7 @@ class SourceSettings(_Section):
     """
 
     filter: TopicFilter
-    format: str = Field(min_length=1)
+    format: Annotated[str, AfterValidator(_known_format)]
     node: str = Field(min_length=1)
     measurement: str = ""
 

@@ -76,7 +76,7 @@ def _plainly(check: Callable[[str], str]) -> Callable[[str], str]:
 
 def _check_host(host: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._:%-]+", host) is None:
-        raise ValueError("must be a host name or address alone: no scheme, path or spaces, and the port in its own key")
+        raise ValueError("must be a host name or address alone: no scheme, path, spaces or port")
     return host
 
 

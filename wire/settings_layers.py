@@ -140,8 +140,9 @@ def environment(
         try:
             yield name, reader()
         except Unreadable as error:
-            reason = f" ({error.__cause__})" if isinstance(error.__cause__, json.JSONDecodeError) else ""
-            yield Problem(name, None, section, None, f"lists and tables are written as JSON{reason}")
+            why = error.__cause__
+            reason = f": {why.msg} (character {why.pos + 1})" if isinstance(why, json.JSONDecodeError) else ""
+            yield Problem(name, None, section, None, f"must be JSON, as lists and tables are{reason}")
 
 
 def _stranger(model: type[BaseModel], name: str, prefix: str, sections: frozenset[str]) -> Problem | None:
