@@ -136,7 +136,16 @@ class Plan:
 
         return ChildSpec(
             "hub",
-            (sys.executable, "-m", "hub.cli", *self._arguments(), "hub", "--json"),
+            (
+                sys.executable,
+                "-m",
+                "hub.cli",
+                *self._config_argument(),
+                "--state",
+                str(self.paths.root),
+                "hub",
+                "--json",
+            ),
             environment={"IOTHUB_MQTT__PORT": str(self._port)},
             ready=ready,
             start_limit_s=_HUB_START_LIMIT_S,
@@ -154,15 +163,23 @@ class Plan:
 
         return ChildSpec(
             "agent",
-            (sys.executable, "-m", "agent", *self._arguments()),
-            environment={"IOTHUB_AGENT__NODE": self._node, **_mqtt_environment(mqtt)},
+            (
+                sys.executable,
+                "-m",
+                "agent",
+                *self._config_argument(),
+                "--state",
+                str(self.paths.agent),
+                "--node",
+                self._node,
+            ),
+            environment=_mqtt_environment(mqtt),
             ready=ready,
             stop_limit_s=_AGENT_STOP_LIMIT_S,
         )
 
-    def _arguments(self) -> tuple[str, ...]:
-        config = ("--config", str(self._config)) if self._config is not None else ()
-        return (*config, "--state", str(self.paths.root))
+    def _config_argument(self) -> tuple[str, ...]:
+        return ("--config", str(self._config)) if self._config is not None else ()
 
     def _api_url(self) -> str:
         if self._announcement is None:

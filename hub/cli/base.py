@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import typer
@@ -55,11 +54,6 @@ class Options:
         if self.config is not None:
             return self.config.absolute()
         return DEFAULT_FILE.absolute() if DEFAULT_FILE.exists() else None
-
-    def argv(self) -> Sequence[str]:
-        """These options again, for a child process."""
-        config = self.config_file()
-        return [*(["--config", str(config)] if config else []), *(["--debug"] if self.debug else [])]
 
 
 def options(context: typer.Context) -> Options:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.cli.base import USAGE
 from hub.cli.output import paint
+from hub.routes import check_sources
 from wire.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -26,28 +27,29 @@ def run_check(options: Options) -> int:
     config = options.config_file()
     settings, problems = _read(options)
     agent_code, said = _check_agent(options)
-    for problem in problems:
-        print(problem)
-    if agent_code and said not in {str(problem) for problem in problems}:
-        print(said)
+    # Both read the same file, so both may find the same line wrong.
+    for line in dict.fromkeys([*map(str, problems), *(said.splitlines() if agent_code else ())]):
+        print(line)
     if settings is None or agent_code:
         return USAGE
     variables = sorted(name for name in os.environ if name.startswith("IOTHUB_") and "__" in name)
-    print(f"{paint('ok')}: {config or 'no settings file: defaults'}")
+    print(f"{paint('ok')}       {config or 'no settings file: defaults'}")
     if variables:
-        print(f"    laid over it: {', '.join(variables)}")
+        print(f"         laid over it: {', '.join(variables)}")
     print(
-        f"    broker {settings.broker.mode} at {settings.mqtt.host}:{settings.mqtt.port}, store {settings.store.kind}, "
-        f"API on {settings.api.host}:{settings.api.port}, state {settings.state}"
+        f"         broker {settings.broker.mode} at {settings.mqtt.host}:{settings.mqtt.port}, "
+        f"store {settings.store.kind}, API on {settings.api.host}:{settings.api.port}, state {settings.state}"
     )
     return 0
 
 
 def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
     try:
-        return options.settings(), ()
+        settings = options.settings()
+        check_sources(settings.sources)
     except SettingsError as error:
         return None, error.problems
+    return settings, ()
 
 
 def _check_agent(options: Options) -> tuple[int, str]:

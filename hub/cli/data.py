@@ -64,7 +64,9 @@ def query(
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     arrow: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an Arrow stream to FILE.")] = None,
 ) -> None:
-    """Print stored values; the last 15 minutes unless told otherwise.
+    """Print stored values.
+
+    The last 15 minutes unless told otherwise. For example:
 
     iothub query cpu.usage --last 5m
     """
@@ -112,7 +114,9 @@ def pub(
     tag: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Tag of the values; repeatable.")] = None,
     ts: Annotated[str | None, typer.Option(metavar="TIME", help="ISO 8601 or ms since 1970; default: now.")] = None,
 ) -> None:
-    """Publish values in the name of a node, and say what the broker answered.
+    """Publish values in the name of a node.
+
+    Says what the broker answered. For example:
 
     iothub pub dev1 room temperature=21.5 door=true
     """

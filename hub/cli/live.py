@@ -36,7 +36,10 @@ def tail(
     refused: Annotated[bool, typer.Option("--refused", help="Only messages that were refused.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Show live messages and what became of each: stored, duplicate, refused and why. Ctrl-C ends it."""
+    """Show live messages and what became of each.
+
+    Stored, duplicate, handled (births and the like), or refused and why. Ctrl-C ends it.
+    """
     from hub.api.schemas_live import LiveMessage, LiveNode, LiveReady, LiveSkipped, LiveSubscribe
     from hub.cli.output import print_json_line
     from hub.cli.stream import Feed, Gap, Tick
@@ -77,7 +80,10 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what arrives; Ctrl-C ends it.")] = False,
     as_json: _Json = False,
 ) -> None:
-    """Print log records of the nodes, oldest first; the last hour unless told otherwise."""
+    """Print log records of the nodes.
+
+    Oldest first; the last hour unless told otherwise.
+    """
     from hub.api.schemas import LogRecord
     from hub.cli.client import connected
     from hub.cli.output import print_json_line
@@ -110,7 +116,10 @@ def watch(
     node: Annotated[str, typer.Argument(metavar="NODE", help="Node id.")],
     once: Annotated[bool, typer.Option("--once", help="Print one frame and end.")] = False,
 ) -> None:
-    """Console view of one node, refreshed in place: CPU, memory, disks, bit rates, temperatures. Ctrl-C ends it."""
+    """Watch one node, refreshed in place.
+
+    CPU, memory, disks, bit rates of every interface, temperatures; other values as they are. Ctrl-C ends it.
+    """
     from hub.cli.watching import run_watch
 
     run_watch(options(context), node, once=once)

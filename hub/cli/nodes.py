@@ -12,9 +12,7 @@ from hub.cli.base import CliError, options
 if TYPE_CHECKING:
     from hub.api.schemas import DeclaredNode, NodeDetail
 
-group = typer.Typer(
-    help="List the nodes, look at one, add and remove them.", invoke_without_command=True, rich_markup_mode=None
-)
+group = typer.Typer(help="List nodes; show, add, remove one.", invoke_without_command=True, rich_markup_mode=None)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Node = Annotated[str, typer.Argument(metavar="NODE", help="Node id.")]

@@ -24,7 +24,10 @@ def up(
     context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all that the parts log.")] = False,
 ) -> None:
-    """Run everything on this machine: broker, hub and host agent. Ctrl-C stops it in order."""
+    """Run everything here: broker, hub, host agent.
+
+    Prints where everything is once it runs. Ctrl-C stops it in order.
+    """
     import asyncio
 
     from hub.cli.live import note
@@ -42,12 +45,17 @@ def up(
 
 
 def agent(context: typer.Context) -> None:
-    """Run the host agent alone; further options are the agent's own (`iothub agent --help`)."""
+    """Run the host agent alone.
+
+    Further options are the agent's own: iothub agent -- --help
+    """
+    from hub.paths import StatePaths
+
     chosen = options(context)
     config = chosen.config_file()
     arguments = [
         *(["--config", str(config)] if config else []),
-        *(["--state", str(chosen.state)] if chosen.state else []),
+        *(["--state", str(StatePaths(chosen.state).agent)] if chosen.state else []),
     ]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments, *context.args])  # noqa: S606  no shell
