@@ -1,16 +1,17 @@
 """Accounts of nodes on a running broker: made, removed and renewed at once, without a restart.
 
-async with Accounts.open(for_admin(settings, paths)) as accounts:
-    credentials = await accounts.add_node("dev1")
+accounts = Accounts(for_admin(settings, paths))
+credentials = await accounts.add_node("dev1")
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hub.broker.control import Control
+from hub.broker.control import LIMIT_S, Control
 from hub.broker.errors import AccountError, AccountExists, NoSuchAccount
 from hub.broker.rights import check_node_name, new_password, node_account, node_of, role_of
 from wire.topics import Topics
@@ -33,7 +34,10 @@ class Credentials:
 
 
 class Accounts:
-    """Node accounts of one broker; its calls may run concurrently.
+    """Node accounts of one broker; its calls may run concurrently, and for as long as the hub runs.
+
+    Each call connects anew (a few ms): a broker that was restarted, or a password of admin that was changed in its file,
+    needs nothing here.
 
     Raises, from every call, beside what is named there:
         TopicError: the name is outside the grammar of node ids.
@@ -41,16 +45,13 @@ class Accounts:
         AccountError: BrokerSilent, NotAuthorised or PluginMissing, see :class:`hub.broker.control.Control`.
     """
 
-    def __init__(self, control: Control, topics: Topics) -> None:
-        self._control = control
-        self._topics = topics
-
-    @classmethod
-    @contextlib.asynccontextmanager
-    async def open(cls, mqtt: MqttSettings) -> AsyncIterator[Accounts]:
-        """Connect as :func:`hub.broker.credentials.for_admin` says; OSError: the password file cannot be read."""
-        async with Control.open(mqtt) as control:
-            yield cls(control, Topics(mqtt.root))
+    def __init__(self, mqtt: MqttSettings, *, limit_s: float = LIMIT_S) -> None:
+        """``mqtt``: as :func:`hub.broker.credentials.for_admin` says."""
+        self._mqtt = mqtt
+        self._limit_s = limit_s
+        self._topics = Topics(mqtt.root)
+        #: One client id, thus one connection at a time.
+        self._turn = asyncio.Lock()
 
     async def add_node(self, node: str) -> Credentials:
         """Make account and role of ``node``; it may connect at once.
@@ -60,23 +61,24 @@ class Accounts:
         """
         account = node_account(node, new_password(), self._topics)
         role = {"rolename": account.role, "acls": list(account.acls)}
-        made_role, made_client = await self._control.ask(
-            {"command": "createRole", **role},
-            {
-                "command": "createClient",
-                "username": account.username,
-                "password": account.password,
-                "clientid": account.client_id,
-                "roles": [{"rolename": account.role}],
-            },
-        )
-        if "error" in made_client:
-            if "error" not in made_role:
-                await self._must(node, {"command": "deleteRole", "rolename": account.role})
-            raise _translated(made_client, node)
-        if "error" in made_role:
-            # Left over from an account that was removed by other means; it may say something else than it must.
-            await self._must(node, {"command": "modifyRole", **role})
+        client = {
+            "username": account.username,
+            "password": account.password,
+            "clientid": account.client_id,
+            "roles": [{"rolename": account.role}],
+        }
+        async with self._control() as control:
+            made_role, made_client = await control.ask(
+                {"command": "createRole", **role}, {"command": "createClient", **client}
+            )
+            if "error" in made_client:
+                if "error" not in made_role:
+                    await control.ask({"command": "deleteRole", "rolename": account.role})
+                raise _translated(made_client, node)
+            if "error" in made_role:
+                # Left over from an account that was removed by other means; it may say something else than it must.
+                (changed,) = await control.ask({"command": "modifyRole", **role})
+                _check(changed, node)
         return Credentials(node, account.username, account.password, node)
 
     async def remove_node(self, node: str) -> None:
@@ -86,13 +88,13 @@ class Accounts:
             NoSuchAccount: there is none.
         """
         check_node_name(node)
-        client, role = await self._control.ask(
-            {"command": "deleteClient", "username": node}, {"command": "deleteRole", "rolename": role_of(node)}
-        )
-        if "error" in client:
-            raise _translated(client, node)
-        if "error" in role and not isinstance(wrong := _translated(role, node), NoSuchAccount):
-            raise wrong
+        async with self._control() as control:
+            client, role = await control.ask(
+                {"command": "deleteClient", "username": node}, {"command": "deleteRole", "rolename": role_of(node)}
+            )
+        _check(client, node)
+        with contextlib.suppress(NoSuchAccount):  # an account made by hand may have none
+            _check(role, node)
 
     async def rotate(self, node: str) -> Credentials:
         """Give ``node`` a new password; its connection is cut, and the old password is worth nothing any more.
@@ -102,20 +104,28 @@ class Accounts:
         """
         check_node_name(node)
         password = new_password()
-        await self._must(node, {"command": "setClientPassword", "username": node, "password": password})
+        async with self._control() as control:
+            (answer,) = await control.ask({"command": "setClientPassword", "username": node, "password": password})
+        _check(answer, node)
         return Credentials(node, node, password, node)
 
     async def list_nodes(self) -> list[str]:
         """The nodes that have an account, sorted."""
-        answer = await self._must("", {"command": "listRoles"})
+        async with self._control() as control:
+            (answer,) = await control.ask({"command": "listRoles"})
+        _check(answer, "")
         roles = answer.get("data", {}).get("roles", [])
         return sorted(node for role in roles if (node := node_of(role)) is not None)
 
-    async def _must(self, node: str, command: Json) -> Json:
-        (answer,) = await self._control.ask(command)
-        if "error" in answer:
-            raise _translated(answer, node)
-        return answer
+    @contextlib.asynccontextmanager
+    async def _control(self) -> AsyncIterator[Control]:
+        async with self._turn, Control.open(self._mqtt, limit_s=self._limit_s) as control:
+            yield control
+
+
+def _check(answer: Json, node: str) -> None:
+    if "error" in answer:
+        raise _translated(answer, node)
 
 
 def _translated(answer: Json, node: str) -> AccountError:

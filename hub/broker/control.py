@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _REQUESTS: Final = "$CONTROL/dynamic-security/v1"
 _RESPONSES: Final = "$CONTROL/dynamic-security/v1/response"
-_LIMIT_S: Final = 5.0
+#: For connecting, and for each answer.
+LIMIT_S: Final = 5.0
 #: PUBACK reason codes: nobody subscribed, and from here on refusals.
 _NOBODY: Final = 0x10
 _REFUSED: Final = 0x80
@@ -36,7 +37,7 @@ Json = dict[str, Any]
 
 
 class Control:
-    """One connection as ``admin``; made by :meth:`open` only. Questions may be asked concurrently.
+    """One short connection as ``admin``; made by :meth:`open` only. Questions may be asked concurrently.
 
     Raises, from every call:
         BrokerSilent: no broker, no answer in time, or the connection broke.
@@ -52,9 +53,12 @@ class Control:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, mqtt: MqttSettings, *, limit_s: float = _LIMIT_S) -> AsyncIterator[Self]:
-        """Connect as :func:`hub.broker.credentials.for_admin` says; OSError: the password file cannot be read."""
-        password = password_of(mqtt)
+    async def open(cls, mqtt: MqttSettings, *, limit_s: float = LIMIT_S) -> AsyncIterator[Self]:
+        """Connect as :func:`hub.broker.credentials.for_admin` says."""
+        try:
+            password = password_of(mqtt)
+        except OSError as error:
+            raise NotAuthorised(f"the password of {mqtt.username!r} cannot be read: {error}") from error
         control = cls(mqtt, limit_s)
         async with control._connected(mqtt, password):
             yield control

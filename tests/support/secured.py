@@ -62,11 +62,7 @@ class Secured(Process):
         )
 
     def add_node(self, node: str) -> Credentials:
-        async def add() -> Credentials:
-            async with Accounts.open(self.admin()) as accounts:
-                return await accounts.add_node(node)
-
-        return asyncio.run(add())
+        return asyncio.run(Accounts(self.admin()).add_node(node))
 
     def _file(self, credentials: Credentials) -> Path:
         path = self.paths.root / f"password-{credentials.node}-{credentials.password[:8]}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from hub.broker import accounts
 from hub.broker.accounts import Accounts
 from hub.broker.control import Control
 from hub.broker.errors import (
@@ -36,8 +37,7 @@ ACCEPTED = (SUCCESS, NO_SUBSCRIBERS)
 
 def ask(mqtt: MqttSettings, request: Callable[[Accounts], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with Accounts.open(mqtt) as accounts:
-            return await request(accounts)
+        return await request(Accounts(mqtt))
 
     return asyncio.run(run())
 
@@ -65,10 +65,10 @@ def test_a_name_taken_by_an_account_made_by_hand_leaves_no_role_behind(broker: S
     async def run() -> list[str]:
         async with Control.open(broker.admin()) as control:
             await control.ask({"command": "createClient", "username": "byhand", "password": "x"})
-        async with Accounts.open(broker.admin()) as accounts:
-            with pytest.raises(AccountExists):
-                await accounts.add_node("byhand")
-            return await accounts.list_nodes()
+        accounts = Accounts(broker.admin())
+        with pytest.raises(AccountExists):
+            await accounts.add_node("byhand")
+        return await accounts.list_nodes()
 
     assert asyncio.run(run()) == [AGENT_NODE]
 
@@ -143,8 +143,8 @@ def test_many_requests_at_once_each_get_their_own_answer(broker: Secured) -> Non
     names = [f"dev{i}" for i in range(40)]
 
     async def run(accounts: Accounts) -> list[str]:
-        async with Accounts.open(broker.admin()) as other:
-            made = await asyncio.gather(*((accounts, other)[i % 2].add_node(name) for i, name in enumerate(names)))
+        other = Accounts(broker.admin())
+        made = await asyncio.gather(*((accounts, other)[i % 2].add_node(name) for i, name in enumerate(names)))
         return [credentials.node for credentials in made]
 
     assert ask(broker.admin(), run) == names
@@ -170,32 +170,48 @@ def test_a_broker_that_is_not_there_is_said() -> None:
 
 
 def test_a_broker_that_dies_before_the_answer_is_said(broker: Secured) -> None:
-    async def run(accounts: Accounts) -> None:
-        broker.kill()
-        await accounts.list_nodes()
+    async def run() -> None:
+        async with Control.open(broker.admin()) as control:
+            broker.kill()
+            await control.ask({"command": "listRoles"})
 
     with pytest.raises(BrokerSilent):
-        ask(broker.admin(), run)
+        asyncio.run(run())
+
+
+def test_a_broker_that_was_restarted_in_between_is_served_again(broker: Secured) -> None:
+    async def run(accounts: Accounts) -> list[str]:
+        await accounts.add_node("dev1")
+        broker.stop()
+        broker.start()
+        await accounts.add_node("dev2")
+        return await accounts.list_nodes()
+
+    assert ask(broker.admin(), run) == sorted([AGENT_NODE, "dev1", "dev2"])
+
+
+def test_a_password_of_admin_that_cannot_be_read_is_said(broker: Secured, tmp_path: Path) -> None:
+    nowhere = broker.admin().model_copy(update={"password_file": tmp_path / "nowhere"})
+    with pytest.raises(NotAuthorised, match=r"the password of 'admin' cannot be read.*nowhere"):
+        ask(nowhere, lambda accounts: accounts.list_nodes())
 
 
 def test_a_broker_without_the_plugin_is_said(tmp_path: Path) -> None:
-    async def run(port: int) -> None:
-        async with Control.open(MqttSettings(port=port), limit_s=0.5) as control:
-            await control.ask({"command": "listRoles"})
-
     with (
         Mosquitto(tmp_path) as plain,
-        pytest.raises(PluginMissing, match="without Mosquitto's dynamic-security"),
+        pytest.raises(PluginMissing, match="runs without Mosquitto's dynamic-security plugin"),
     ):
-        asyncio.run(run(plain.port))
+        asyncio.run(Accounts(MqttSettings(port=plain.port), limit_s=0.5).list_nodes())
 
 
 def test_an_error_nobody_foresaw_keeps_the_words_of_the_broker(broker: Secured) -> None:
-    async def run(accounts: Accounts) -> None:
-        await accounts._must("dev1", {"command": "danceOnTheTable"})
+    async def run() -> None:
+        async with Control.open(broker.admin()) as control:
+            (answer,) = await control.ask({"command": "danceOnTheTable"})
+        accounts._check(answer, "dev1")
 
     with pytest.raises(AccountError, match=r"refused danceOnTheTable for node 'dev1': .+"):
-        ask(broker.admin(), run)
+        asyncio.run(run())
 
 
 def test_accounts_made_just_before_a_kill_minus_9_are_there_after_it(broker: Secured) -> None:
