@@ -36,8 +36,8 @@ class Credentials:
 class Accounts:
     """Node accounts of one broker; its calls may run concurrently, and for as long as the hub runs.
 
-    Each call connects anew (a few ms): a broker that was restarted, or a password of admin that was changed in its file,
-    needs nothing here.
+    Each call connects anew (a few ms): a broker that was restarted, or a password of admin that was changed, needs
+    nothing here.
 
     Raises, from every call, beside what is named there:
         TopicError: the name is outside the grammar of node ids.
