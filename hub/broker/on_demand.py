@@ -21,13 +21,13 @@ class AccountsOnDemand:
         self._paths = paths
 
     async def add_node(self, node: str) -> Credentials:
-        async with Accounts.open(for_admin(self._settings, self._paths)) as accounts:
-            return await accounts.add_node(node)
+        return await self._accounts().add_node(node)
 
     async def remove_node(self, node: str) -> None:
-        async with Accounts.open(for_admin(self._settings, self._paths)) as accounts:
-            await accounts.remove_node(node)
+        await self._accounts().remove_node(node)
 
     async def rotate(self, node: str) -> Credentials:
-        async with Accounts.open(for_admin(self._settings, self._paths)) as accounts:
-            return await accounts.rotate(node)
+        return await self._accounts().rotate(node)
+
+    def _accounts(self) -> Accounts:
+        return Accounts(for_admin(self._settings, self._paths))
