@@ -1,0 +1,1 @@
+"""The host agent: collectors, commands and the session that carries both."""

@@ -1,0 +1,1 @@
+"""Gateways, one folder for each foreign protocol."""

@@ -1,0 +1,1 @@
+"""The Mosquitto that ``iothub up`` runs: its configuration, accounts and life."""

@@ -1,0 +1,1 @@
+"""Who the nodes are: registry, presence, connections, users."""

@@ -1,0 +1,1 @@
+"""Where points are kept: the protocol, and the stores that keep it."""
