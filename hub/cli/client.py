@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 PREFIX: Final = "/api/v1"
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, read=120.0)
 _M = TypeVar("_M", bound=BaseModel)
-Params = dict[str, str | int | float | list[str]]
+#: Most that the API puts on one page.
+_PAGE: Final = 1000
+Params = dict[str, str | int | float]
+
+
+class Refused(CliError):  # noqa: N818  the name says what happened
+    """The hub answered with a problem document."""
+
+    def __init__(self, message: str, status: int, kind: str) -> None:
+        super().__init__(message)
+        self.status = status
+        #: E.g. ``node-exists``; empty where the API names none.
+        self.kind = kind
 
 
 class Api:
@@ -45,7 +57,7 @@ class Api:
     def items(self, path: str, kind: type[_M], params: Params | None = None) -> Iterator[_M]:
         """All items of a list, page by page."""
         page_of: TypeAdapter[Page[_M]] = TypeAdapter(Page[kind])  # type: ignore[valid-type]  # built at run time
-        wanted: Params = dict(params or {})
+        wanted: Params = {"limit": _PAGE, **(params or {})}
         while True:
             page = self._parse(self._send("GET", path, params=wanted), page_of)
             yield from page.items
@@ -146,8 +158,9 @@ def refusal(response: httpx.Response) -> CliError:
             f"the hub refused the token of this state directory: {problem.detail} "
             "Stop the hub and start it again: it writes a new one when the old is not valid."
         )
-    more = [f"\n  {item.where}: {item.message}" for item in problem.errors or ()]
-    return CliError(problem.detail + "".join(more))
+    more = [f"\n  {item.where}: {item.message}" for item in (problem.errors or ())[1:]]
+    kind = problem.type.rpartition(":")[2] if problem.type != "about:blank" else ""
+    return Refused(problem.detail + "".join(more), response.status_code, kind)
 
 
 def _token(settings: Settings) -> str:

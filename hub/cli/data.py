@@ -85,8 +85,7 @@ def query(
     if every:
         params |= {"every": f"{seconds('--every', every)}s", "fn": fn.value}
     if tag:
-        assignments("--tag", tag)
-        params["tag"] = tag
+        params |= {f"tag.{name}": value for name, value in assignments("--tag", tag).items()}
     with connected(options(context)) as api:
         if csv:
             _copy_csv(api, params)

@@ -67,7 +67,10 @@ def list_nodes(context: typer.Context, as_json: _Json = False) -> None:
 
 @group.command()
 def show(context: typer.Context, node: _Node, as_json: _Json = False) -> None:
-    """Show one node: state, inventory, newest values, last connections."""
+    """Show one node.
+
+    State, inventory, newest values and the last connections.
+    """
     from hub.api.schemas import Connection, NodeDetail
     from hub.cli.client import connected
     from hub.cli.output import print_json
@@ -92,15 +95,32 @@ def add(
     context: typer.Context,
     node: _Node,
     groups: Annotated[list[str] | None, typer.Option("--group", help="Put it into this group; repeatable.")] = None,
+    new_password: Annotated[
+        bool, typer.Option("--new-password", help="It is there already: give its account a new password.")
+    ] = False,
     as_json: _Json = False,
 ) -> None:
-    """Declare a node and make its account on the broker; the password is shown this once."""
+    """Declare a node and make its account.
+
+    The account works on the broker at once; its password is shown this once.
+    """
     from hub.api.schemas import DeclaredNode, NodeDeclaration
-    from hub.cli.client import connected
+    from hub.cli.client import Refused, connected
     from hub.cli.output import print_json
 
+    checked(node)
     with connected(options(context)) as api:
-        declared = api.post("/nodes", NodeDeclaration(node=checked(node), groups=groups or []), DeclaredNode)
+        try:
+            if new_password:
+                declared = api.post(f"/nodes/{node}/credentials", None, DeclaredNode)
+            else:
+                declared = api.post("/nodes", NodeDeclaration(node=node, groups=groups or []), DeclaredNode)
+        except Refused as error:
+            if error.kind != "node-exists":
+                raise
+            raise CliError(
+                f"node {node} is declared already. A new password for it: iothub nodes add {node} --new-password"
+            ) from error
     if as_json:
         print_json(declared)
     else:
@@ -113,7 +133,10 @@ def rm(
     node: _Node,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a node and its account on the broker; what it sent stays in the store."""
+    """Remove a node and its account.
+
+    What it sent stays in the store.
+    """
     from hub.cli.client import connected
 
     checked(node)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command()(up)
+    app.command()(hub)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(agent)
 
 
@@ -42,6 +43,19 @@ def up(
     except UpFailed as error:
         raise CliError(str(error), error.code) from error
     raise typer.Exit(code)
+
+
+def hub(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Say in JSON that it is ready.")] = False,
+) -> None:
+    """Run the hub alone; the broker is there already."""
+    from hub.cli.hubbing import run
+
+    chosen = options(context)
+    settings = chosen.settings()
+    make_state(settings)
+    run(settings, chosen.config_file(), as_json=as_json)
 
 
 def agent(context: typer.Context) -> None:
