@@ -55,12 +55,12 @@ class LiveMessage(BaseModel):
 
 
 class LiveNode(BaseModel):
-    """A node appeared, connected or went."""
+    """A node appeared, connected, went, or sent a further birth (``updated``)."""
 
     type: Literal["node"] = "node"
     at: Time
     node: str
-    change: Literal["new", "online", "silent", "offline"]
+    change: Literal["new", "online", "silent", "offline", "updated"]
     reason: str
     session: str | None = None
     #: How long it was connected; on ``silent`` and ``offline``.

@@ -1,0 +1,162 @@
+"""What the API is given by the composition root. Protocols state what it needs of parts that live elsewhere."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import msgspec
+from fastapi import Depends
+from fastapi.requests import HTTPConnection  # noqa: TC002  FastAPI reads annotations when it runs
+
+from hub.api.limits import LoginLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from hub.api.schemas import Broker
+    from hub.config import Settings
+    from hub.live import Live
+    from hub.nodes.presence import Presence
+    from hub.nodes.registry import Registry
+    from hub.store.base import Store
+
+
+class HealthLink(msgspec.Struct, frozen=True):
+    """One link of the chain, e.g. ``broker``, ``link``, ``decoder``, ``store``."""
+
+    name: str
+    ok: bool
+    #: What is seen, and what to do when it is broken.
+    detail: str
+
+
+class Health(msgspec.Struct, frozen=True):
+    """The chain, first link first."""
+
+    links: tuple[HealthLink, ...]
+
+    @property
+    def broken(self) -> list[str]:
+        """Names of the links that do not hold."""
+        return [link.name for link in self.links if not link.ok]
+
+
+class RejectInfo(Protocol):
+    """One refused message, without its bytes."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def arrival_ns(self) -> int: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def node(self) -> str | None: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def size_bytes(self) -> int: ...
+
+
+class Reject(RejectInfo, Protocol):
+    """One refused message with its bytes."""
+
+    @property
+    def payload(self) -> bytes: ...
+
+
+class Rejects(Protocol):
+    """The dead-letter store."""
+
+    async def list(
+        self, *, node: str | None, reason: str | None, before_id: int | None, limit: int
+    ) -> Sequence[RejectInfo]:
+        """The newest ``limit`` with ids below ``before_id``, newest first."""
+        ...
+
+    async def show(self, reject_id: int) -> Reject | None:
+        """One reject; None when there is none of that id (any more)."""
+        ...
+
+
+class LedgerRow(Protocol):
+    """What became of the messages of one node."""
+
+    @property
+    def node(self) -> str: ...
+    @property
+    def received(self) -> int: ...
+    @property
+    def stored(self) -> int: ...
+    @property
+    def duplicate(self) -> int: ...
+    @property
+    def refused(self) -> Mapping[str, int]: ...
+    @property
+    def missing(self) -> int: ...
+    @property
+    def late(self) -> int: ...
+
+
+class Ledger(Protocol):
+    """Counts by node."""
+
+    def rows(self, node: str | None) -> Sequence[LedgerRow]:
+        """One row, or those of all nodes in order of their ids; empty for a node that sent nothing."""
+        ...
+
+
+class Credentials(Protocol):
+    """An account on the broker."""
+
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+
+
+class Accounts(Protocol):
+    """Accounts of nodes on the broker, changed while it runs; calls raise ``AccountError``."""
+
+    async def add_node(self, node: str) -> Credentials: ...
+    async def remove_node(self, node: str) -> None: ...
+    async def rotate(self, node: str) -> Credentials: ...
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the routes use."""
+
+    store: Store
+    registry: Registry
+    presence: Presence
+    live: Live
+    settings: Settings
+    rejects: Rejects
+    ledger: Ledger
+    #: Prometheus text format.
+    metrics_text: Callable[[], bytes]
+    health: Callable[[], Health]
+    #: None where the broker's accounts are somebody else's business.
+    accounts: Accounts | None
+    #: Where nodes connect to, with the port that is really used.
+    broker: Broker
+    clock_ns: Callable[[], int] = time.time_ns
+    started_s: float = field(default_factory=time.monotonic)
+    login_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
+
+
+def parts_of(connection: HTTPConnection) -> Parts:
+    """The parts of the app that serves this request."""
+    parts: Parts = connection.app.state.parts
+    return parts
+
+
+#: Annotation of route arguments.
+PartsOf = Annotated[Parts, Depends(parts_of)]

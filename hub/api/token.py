@@ -1,0 +1,49 @@
+"""``/token``: log in for a bearer token, and give it back."""
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from hub.api.auth import RequiredCaller, client_address
+from hub.api.parts import PartsOf
+from hub.api.problems import ProblemError
+from hub.api.schemas import Token, TokenRequest
+from hub.api.times import iso
+from hub.nodes.users import Role, Scope
+from wire.point import NS_PER_S
+
+#: ``POST`` is the one operation without a token.
+login = APIRouter(tags=["token"])
+router = APIRouter(tags=["token"])
+
+_log = structlog.get_logger("hub.api")
+
+
+@login.post("/token", status_code=201)
+async def make_token(wanted: TokenRequest, request: Request, parts: PartsOf) -> Token:
+    """Log in: a token for the user whose password this is. Ten failures at once, then one every 30 s."""
+    address = client_address(request)
+    wait_s = parts.login_limiter.attempt(wanted.user, address)
+    if wait_s > 0:
+        retry_s = int(wait_s) + 1
+        raise ProblemError(
+            429, f"Too many failed logins; try again in {retry_s} s.", headers={"Retry-After": str(retry_s)}
+        )
+    users, now_ns = parts.registry.users, parts.clock_ns()
+    role = await users.check_password(wanted.user, wanted.password.get_secret_value())
+    await users.record_login(wanted.user, address, accepted=role is not None, now_ns=now_ns)
+    if role is None:
+        _log.warning("login refused", user=wanted.user, address=address)
+        raise ProblemError(401, "Unknown user or wrong password.", headers={"WWW-Authenticate": "Bearer"})
+    parts.login_limiter.give_back(wanted.user, address)
+    scope = Scope(wanted.scope) if role is Role.ADMIN else Scope.READ
+    expires_ns = now_ns + int(parts.settings.api.token_lifetime * NS_PER_S)
+    token = await users.issue(wanted.user, scope, now_ns, expires_ns)
+    return Token(token=token, expires=iso(expires_ns), user=wanted.user, role=role, scope=scope.value)
+
+
+@router.delete("/token", status_code=204)
+async def drop_token(request: Request, caller: RequiredCaller, parts: PartsOf) -> Response:
+    """Log out: the token of this request is valid no longer."""
+    del caller
+    await parts.registry.users.revoke(request.headers["authorization"].split(None, 1)[1])
+    return Response(status_code=204)
