@@ -80,12 +80,18 @@ class Link:
         self._arrived = asyncio.Event()
         self._in_flight_messages = 0
         self._in_flight_bytes = 0
+        self._stopped = False
         #: Set while the session is up.
         self.connected = asyncio.Event()
         #: Why the link is down; empty while it is up.
         self.trouble = "not yet connected"
         self.received = 0
         self.connects = 0
+
+    @property
+    def in_flight_messages(self) -> int:
+        """Messages read and not yet acknowledged."""
+        return self._in_flight_messages
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -153,6 +159,16 @@ class Link:
             await self._arrived.wait()
         return self._waiting.popleft()
 
+    def batch_nowait(self) -> Batch | None:
+        """A batch that has arrived; None when there is none."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def stop_reading(self) -> None:
+        """Read nothing more, for good: what the broker still has stays there."""
+        self._stopped = True
+        if self._connection is not None:
+            self._connection.pause()
+
     def acknowledge(self, batch: Batch) -> None:
         """Send the PUBACKs of a batch.
 
@@ -165,7 +181,7 @@ class Link:
             return
         if batch.connection is connection:
             connection.send(encode_pubacks([m.packet_id for m in batch.messages if m.packet_id is not None]))
-        if connection.paused and not self._too_much(share=0.5):
+        if connection.paused and not self._stopped and not self._too_much(share=0.5):
             connection.resume()
 
     def _too_much(self, share: float) -> bool:

@@ -32,6 +32,11 @@ class StatePaths:
         return self.root / "rejects.db"
 
     @property
+    def ledger(self) -> Path:
+        """SQLite: what became of the messages of each node."""
+        return self.root / "ledger.db"
+
+    @property
     def broker(self) -> Path:
         """Configuration, accounts, persistence and log of the managed Mosquitto."""
         return self.root / "mosquitto"

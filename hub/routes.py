@@ -15,7 +15,7 @@ import msgspec
 from wire.errors import Problem, Reason, SettingsError, TopicError
 from wire.formats import FORMATS
 from wire.formats.base import Context, Format, Limits, context
-from wire.point import LOG_MEASUREMENT
+from wire.point import LOG_MEASUREMENT, OUTBOX_MEASUREMENT
 from wire.topics import Address, Kind, Topics, check_name, check_node_id, levels, matches
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Route(msgspec.Struct, gc=False):
     #: Set for data.
     decode: Format | None = None
     context: Context | None = None
+    #: Points of this topic are looked at one by one: it says what a node's outbox dropped.
+    careful: bool = False
     #: Set for control messages.
     address: Address | None = None
     #: Set for topics that are refused.
@@ -88,7 +90,8 @@ class Routes:
         return Route(address.node, address=address)
 
     def _data(self, name: str, node: str, measurement: str) -> Route:
-        return Route(node, decode=FORMATS[name], context=context(node, measurement, self._limits))
+        of_outbox = measurement == OUTBOX_MEASUREMENT
+        return Route(node, decode=FORMATS[name], context=context(node, measurement, self._limits), careful=of_outbox)
 
 
 def check_sources(sources: Sequence[SourceSettings]) -> None:

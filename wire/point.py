@@ -13,6 +13,8 @@ Value = float | bool | str
 NODE_TAG: Final = "node"
 #: Measurement that holds log records.
 LOG_MEASUREMENT: Final = "log"
+#: Measurement in which a node says which sequence numbers its outbox dropped: numbers ``dropped_from``, ``dropped_to``.
+OUTBOX_MEASUREMENT: Final = "outbox"
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000

@@ -88,6 +88,8 @@ class Rejected(msgspec.Struct, frozen=True):
 
     index: int
     reason: str
+    #: True when no value of the point was stored.
+    whole: bool = True
 
 
 class WriteResult(msgspec.Struct, frozen=True):

@@ -1,0 +1,76 @@
+"""Tasks that run beside the hot path: the hub's own status on MQTT, the ticker, maintenance."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final, Never
+
+import structlog
+
+from hub.link import Link, LinkDown, Will
+from hub.nodes.database import RegistryError
+from hub.store.base import StoreUnavailable
+from wire.messages import NodeState, Status, encode
+from wire.point import NS_PER_MS
+from wire.version import __version__
+
+if TYPE_CHECKING:
+    from hub.control import Controls
+    from hub.nodes.registry import Registry
+    from hub.store.base import Store
+    from wire.topics import Topics
+
+_TICK_S: Final = 1.0
+
+_log = structlog.get_logger("hub.background")
+
+
+class HubStatus:
+    """The hub's own retained birth, announced end and will."""
+
+    def __init__(self, hub: str, topics: Topics) -> None:
+        self._topic = topics.hub_status(hub)
+        #: Set at every connect.
+        self.online = asyncio.Event()
+
+    def will(self) -> Will:
+        return Will(self._topic, self._status(NodeState.OFFLINE, "connection lost"))
+
+    async def keep_said(self, link: Link) -> Never:
+        """Publish the birth after every connect."""
+        while True:
+            await self.online.wait()
+            self.online.clear()
+            with contextlib.suppress(LinkDown):
+                await link.publish(self._topic, self._status(NodeState.ONLINE, None), retain=True)
+
+    async def say_offline(self, link: Link) -> None:
+        with contextlib.suppress(LinkDown):
+            await link.publish(self._topic, self._status(NodeState.OFFLINE, "shutdown"), qos=0, retain=True)
+
+    @staticmethod
+    def _status(state: NodeState, reason: str | None) -> bytes:
+        return encode(Status(state, ts=time.time_ns() // NS_PER_MS, version=__version__, reason=reason))
+
+
+async def tick(controls: Controls, link: Link) -> Never:
+    """Once a second: silence of nodes, last-seen times."""
+    while True:
+        await asyncio.sleep(_TICK_S)
+        try:
+            await controls.tick(time.time_ns(), connected=link.connected.is_set())
+        except RegistryError as error:
+            _log.error("the registry cannot be written, trying again", why=str(error))
+
+
+async def maintain(store: Store, registry: Registry, every_s: float) -> Never:
+    """Roll-ups and retention."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await store.maintain(time.time_ns())
+            await registry.maintain(time.time_ns())
+        except (StoreUnavailable, RegistryError) as error:
+            _log.error("maintenance failed, trying again", why=str(error))

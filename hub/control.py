@@ -1,0 +1,114 @@
+"""Control messages: births, wills, commands and replies, and who is heard; one registry transaction a group.
+
+status ──▶ Presence ──▶ transitions ──▶ Registry.record (durable) ──▶ live subscribers
+data   ──▶ Presence ──┘                       ▲
+tick   ──▶ Presence (silence) ────────────────┘ + last seen, every few seconds
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from wire.errors import PayloadError, Reason
+from wire.messages import Command, NodeState, Reply, Status, decode
+from wire.point import NS_PER_S
+from wire.topics import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hub.group import Control
+    from hub.link import Message
+    from hub.nodes.model import Transition
+    from hub.nodes.presence import Presence
+    from hub.nodes.registry import Registry
+    from hub.routes import Route
+
+#: What a control message carries; None where its content does not matter to the hub.
+Body = Status | Command | Reply | None
+
+#: Topics on which only the hub publishes.
+_OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS})
+#: Last-seen times are written this often; in between they are in memory, and a crash loses no more than that.
+_LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
+
+
+class Controls:
+    """Decodes control messages and keeps presence and registry in step.
+
+    Args:
+        presence: what is known about each node, in memory.
+        registry: the same, lasting.
+        announce: called with the transitions once they are durable.
+    """
+
+    def __init__(
+        self, presence: Presence, registry: Registry, announce: Callable[[Sequence[Transition]], None]
+    ) -> None:
+        self._presence = presence
+        self._registry = registry
+        self._announce = announce
+        self._unwritten: list[Transition] = []
+        self._last_seen_written_ns = 0
+
+    @staticmethod
+    def parse(route: Route, message: Message) -> Body:
+        """Decode a control message.
+
+        Raises:
+            PayloadError: it is none, or on a topic that only the hub may publish to.
+        """
+        kind = route.address.kind if route.address is not None else None
+        if kind in _OURS:
+            if message.retain:
+                return None  # the broker's copy of what a hub said before
+            raise PayloadError(Reason.UNKNOWN_TOPIC, f"only the hub publishes on {kind} topics")
+        if not message.payload:
+            if kind is Kind.STATUS:
+                return None  # a retained status was deleted
+            if kind is Kind.COMMAND:
+                return Command()
+        if kind is Kind.STATUS:
+            return decode(message.payload, Status)
+        if kind is Kind.COMMAND:
+            return decode(message.payload, Command)
+        return decode(message.payload, Reply)
+
+    def observe(self, controls: Sequence[Control], heard: Iterable[str], arrival_ns: int) -> None:
+        """Take the control messages of a group, and the nodes that published data in it; ``flush`` makes it durable."""
+        for control in controls:
+            if isinstance(control.body, Status):
+                self._unwritten += self._presence.observe_status(
+                    control.route.node, control.body, control.arrival_ns, retained=control.message.retain
+                )
+        self._unwritten += self._presence.observe_data(heard, arrival_ns)
+
+    async def tick(self, now_ns: int, *, connected: bool) -> None:
+        """Find silent nodes and write last-seen times; called about once a second.
+
+        Raises:
+            RegistryError: nothing of it is durable; the next tick tries again.
+        """
+        if connected:
+            self._unwritten += self._presence.tick(now_ns)
+        await self.flush()
+        if now_ns - self._last_seen_written_ns >= _LAST_SEEN_EVERY_NS:
+            self._last_seen_written_ns = now_ns
+            await self._registry.record((), self._presence.take_last_seen())
+
+    async def flush(self) -> None:
+        """Write the transitions that are not durable yet, and announce them.
+
+        Raises:
+            RegistryError: they are kept for the next call.
+        """
+        if self._unwritten:
+            transitions = tuple(self._unwritten)
+            await self._registry.record(transitions, {})
+            del self._unwritten[: len(transitions)]
+            self._announce(transitions)
+
+
+def session_of(body: Body) -> str | None:
+    """The session that a birth names."""
+    return body.session if isinstance(body, Status) and body.state is NodeState.ONLINE else None

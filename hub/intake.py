@@ -1,0 +1,153 @@
+"""What becomes of each message: decoded into points, handled as a control message, or refused. No I/O.
+
+message ─▶ route of its topic ─┬─ data ────▶ decode ─▶ guard ─▶ group.points
+                               ├─ control ─▶ parse ───────────▶ group.controls
+                               └─ none of ours, or refused by any step ─▶ group.rejects
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from hub.control import session_of
+from hub.group import Control
+from wire.errors import PayloadError, Reason
+from wire.formats.times import MIN_NS
+from wire.point import NS_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hub.control import Controls
+    from hub.group import Group
+    from hub.guard import Clash, Guard
+    from hub.link import Message
+    from hub.routes import Route, Routes
+    from wire.formats.base import Decoded, RefusedValue
+    from wire.point import Point
+
+#: Arrival time given to retained messages: a point that comes back near it had no time of its own.
+_UNTIMED_NS: Final = MIN_NS
+_SHOWN: Final = 10
+
+
+class Intake:
+    """Decodes messages into a group.
+
+    Args:
+        routes: topic → format.
+        guard: remembers the types of series.
+        controls: decodes control messages.
+        on_clash: called once a series that met a value of another type.
+        clock_ns: wall clock.
+    """
+
+    def __init__(
+        self,
+        routes: Routes,
+        guard: Guard,
+        controls: Controls,
+        *,
+        on_clash: Callable[[str, Clash], None],
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._routes = routes
+        self._guard = guard
+        self._controls = controls
+        self._on_clash = on_clash
+        self._clock_ns = clock_ns
+        self._arrival_ns = 0
+
+    def decode(self, messages: Sequence[Message], group: Group) -> None:
+        """Add to ``group`` what becomes of each message; never raises for what a message says."""
+        # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant.
+        now_ns = self._clock_ns()
+        arrival_ns = max(now_ns, self._arrival_ns)
+        self._guard.window(now_ns)
+        route_of, find, passes = self._routes.cache.get, self._routes.find, self._guard.passes
+        points, data, nodes, ends, sequences = group.points, group.data, group.nodes, group.ends, group.sequences
+        for message in messages:
+            route = route_of(message.topic) or find(message.topic)
+            if route.decode is None or route.context is None:
+                self._not_data(message, route, arrival_ns, group)
+                arrival_ns += 1
+                continue
+            retained = message.retain
+            try:
+                decoded = route.decode(message.payload, route.context, _UNTIMED_NS if retained else arrival_ns)
+            except PayloadError as error:
+                group.refuse(message, route.node, arrival_ns, error.reason, error.detail)
+                arrival_ns += 1
+                continue
+            kept = decoded.points
+            arrival_ns += len(kept)
+            node = route.node
+            for point in kept:
+                if point.seq is not None:
+                    sequences.append((node, point.seq))
+            if decoded.refused or retained or route.careful or not all(map(passes, kept)):
+                kept = self._carefully(message, route, decoded, arrival_ns, group)
+            if kept:
+                points += kept
+                data.append(message)
+                nodes.append(node)
+                ends.append(len(points))
+        self._arrival_ns = arrival_ns
+
+    def _carefully(
+        self, message: Message, route: Route, decoded: Decoded, arrival_ns: int, group: Group
+    ) -> list[Point]:
+        """Keep what can be kept of a message, refuse the rest by value."""
+        kept: list[Point] = []
+        refused: list[RefusedValue] = list(decoded.refused)
+        untimed = 0
+        for point in decoded.points:
+            if message.retain and point.ts_ns < _UNTIMED_NS + NS_PER_MS:
+                untimed += 1
+                continue
+            checked = self._guard.check(point)
+            refused += checked.refused
+            for clash in checked.clashes:
+                self._on_clash(message.topic, clash)
+            if checked.point is not None:
+                kept.append(checked.point)
+                if route.careful and (dropped := _dropped(checked.point)) is not None:
+                    group.sequences.append((route.node, dropped))
+        if untimed and not kept:
+            group.refuse(
+                message,
+                route.node,
+                arrival_ns,
+                Reason.RETAINED_SNAPSHOT,
+                "a retained message without ts of its own says what was, not when",
+            )
+        elif refused:
+            detail = "; ".join(f"{value.reason}: {value.detail}" for value in refused[:_SHOWN])
+            if len(refused) > _SHOWN:
+                detail += f"; and {len(refused) - _SHOWN} more"
+            group.refuse(message, route.node, arrival_ns, refused[0].reason, detail, partial=bool(kept))
+            if kept:
+                group.values.update((route.node, value.reason) for value in refused)
+        return kept
+
+    def _not_data(self, message: Message, route: Route, arrival_ns: int, group: Group) -> None:
+        if route.refusal is not None:
+            group.refuse(message, None, arrival_ns, route.refusal.reason, route.refusal.detail)
+            return
+        try:
+            body = self._controls.parse(route, message)
+        except PayloadError as error:
+            group.refuse(message, route.node, arrival_ns, error.reason, error.detail)
+            return
+        if (session := session_of(body)) is not None:
+            group.sequences.append((route.node, session))
+        group.controls.append(Control(route, message, body, arrival_ns))
+
+
+def _dropped(point: Point) -> tuple[int, int] | None:
+    """The sequence numbers a node says it dropped."""
+    first, last = point.fields.get("dropped_from"), point.fields.get("dropped_to")
+    if isinstance(first, float) and isinstance(last, float) and 0 <= first <= last:
+        return int(first), int(last)
+    return None

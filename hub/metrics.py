@@ -1,0 +1,70 @@
+"""Prometheus metrics about the hub itself; counted once a group, never once a message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from wire.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hub.ledger import Settled
+    from hub.store.base import WriteResult
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """The hub's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's own gap
+        self._registry = CollectorRegistry()
+        registry = self._registry
+        self.received = Counter("iothub_messages_received", "MQTT messages received", registry=registry)
+        self.messages = Counter("iothub_messages", "Messages by what became of them", ["outcome"], registry=registry)
+        self.refused = Counter("iothub_refused", "Refused messages by reason", ["reason"], registry=registry)
+        self.values_refused = Counter(
+            "iothub_values_refused", "Single values refused in stored messages", ["reason"], registry=registry
+        )
+        self.values_stored = Counter("iothub_values_stored", "Values newly stored", registry=registry)
+        self.type_clashes = Counter("iothub_type_clashes", "Series that met a value of another type", registry=registry)
+        self.write_seconds = Histogram(
+            "iothub_store_write_seconds", "Time of one durable write", buckets=_SECONDS, registry=registry
+        )
+        self.latency_seconds = Histogram(
+            "iothub_ingest_latency_seconds",
+            "Arrival of a group's first message to its acknowledgement",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        build = Gauge("iothub_build_info", "Version", ["version"], registry=registry)
+        build.labels(__version__).set(1)
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Add a gauge whose value is asked for at each scrape."""
+        Gauge(name, text, registry=self._registry).set_function(value)
+
+    def settled(self, settled: Settled, result: WriteResult, latency_s: float) -> None:
+        """Count one group."""
+        self.received.inc(settled.received.total())
+        for outcome, count in (
+            ("stored", settled.stored.total()),
+            ("duplicate", settled.duplicate.total()),
+            ("handled", settled.handled.total()),
+            ("refused", settled.refused.total()),
+        ):
+            self.messages.labels(outcome).inc(count)
+        for (_, reason), count in settled.refused.items():
+            self.refused.labels(reason).inc(count)
+        for (_, reason), count in settled.values_refused.items():
+            self.values_refused.labels(reason).inc(count)
+        self.values_stored.inc(result.accepted)
+        self.latency_seconds.observe(latency_s)
+
+    def text(self) -> bytes:
+        """The text exposition format."""
+        return generate_latest(self._registry)

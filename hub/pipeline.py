@@ -1,0 +1,208 @@
+"""The hot path: decode → guard → observe → store → acknowledge.
+
+                       ┌────────────────────────────── one group at a time ──────────────────────────────┐
+    link.batch() ─▶ decode ─▶ guard ─▶ group ─▶ store.write ─▶ rejects.keep ─▶ control ─▶ ledger ─▶ acknowledge
+         ▲            │         │        ▲          │ durable      │ durable                │ durable      │ PUBACK
+         │            └─ refused┴──▶ rejects        │                                                     │
+         └───────────── in flight ≥ limit: the link stops reading ◀───────────────────────────────────────┘
+
+Two tasks: the reader decodes what the link hands over into the open group while the writer makes the one before it
+durable. So a group grows with the load: 50 ms of messages when there are few, whatever came during a write when many.
+Nothing is acknowledged before all of its group is durable; refused messages are kept, then acknowledged like others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import structlog
+
+from hub.group import Group
+from hub.nodes.database import RegistryError
+from hub.statefile import StateUnavailable
+from hub.store.base import StoreUnavailable, WriteResult
+from wire.errors import Reason
+from wire.point import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from hub.control import Controls
+    from hub.intake import Intake
+    from hub.ledger import Ledger
+    from hub.link import Batch, Link
+    from hub.metrics import Metrics
+    from hub.rejects import Rejects
+    from hub.store.base import Store
+    from wire.point import Point
+
+    #: Called with the accepted points of each group before they are stored; must be quick and not raise.
+    Observer = Callable[[Sequence[Point]], None]
+
+_RETRY_FIRST_S: Final = 0.2
+_RETRY_LAST_S: Final = 10.0
+_REMIND_S: Final = 60.0
+
+_T = TypeVar("_T")
+
+_log = structlog.get_logger("hub.pipeline")
+
+
+class Pipeline:
+    """Wires the parts; ``run`` until ``stop``, which stores and acknowledges what has arrived."""
+
+    def __init__(
+        self,
+        *,
+        link: Link,
+        intake: Intake,
+        store: Store,
+        rejects: Rejects,
+        ledger: Ledger,
+        controls: Controls,
+        outcomes: Callable[[Group, set[int], set[int]], None],
+        metrics: Metrics,
+        observers: Sequence[Observer] = (),
+        batch_messages: int = 8_000,
+        linger_s: float = 0.05,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._link = link
+        self._intake = intake
+        self._store = store
+        self._rejects = rejects
+        self._ledger = ledger
+        self._controls = controls
+        self._outcomes = outcomes
+        self._metrics = metrics
+        self._observers = tuple(observers)
+        self._batch_messages = batch_messages
+        self._linger_s = linger_s
+        self._clock_ns = clock_ns
+        self._group = Group()
+        self._grouped = 0
+        self._some = asyncio.Event()
+        self._full = asyncio.Event()
+        self._stopping = False
+        #: Why writing stands still; empty while it does not.
+        self.trouble = ""
+        #: When a group was last made durable, ns; 0 = never.
+        self.stored_ns = 0
+
+    async def run(self) -> None:
+        """Take, store and acknowledge until ``stop``.
+
+        Raises:
+            ExceptionGroup: of StoreBroken: the store needs a person; what is not acknowledged stays with the broker.
+        """
+        async with asyncio.TaskGroup() as tasks:
+            reader = tasks.create_task(self._read(), name="reader")
+            await self._write()
+            reader.cancel()
+
+    def stop(self) -> None:
+        """Take nothing more from the broker; ``run`` returns once what was taken is durable and acknowledged."""
+        self._link.stop_reading()
+        self._stopping = True
+        self._some.set()
+        self._full.set()
+
+    # -- intake: link → open group ------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while True:
+            batch = await self._link.batch()
+            self._take(batch)
+
+    def _take(self, batch: Batch) -> None:
+        if not self._group.batches:
+            self._group.first_ns = self._clock_ns()
+        self._group.batches.append(batch)
+        self._grouped += len(batch.messages)
+        self._intake.decode(batch.messages, self._group)
+        self._some.set()
+        if self._grouped >= self._batch_messages:
+            self._full.set()
+
+    # -- writer: closed group → store, rejects, registry, ledger → acknowledge ----------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            await self._some.wait()
+            if self._grouped < self._batch_messages:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._linger_s):
+                        await self._full.wait()
+            while self._stopping and (batch := self._link.batch_nowait()) is not None:
+                self._take(batch)
+            group, self._group, self._grouped = self._group, Group(), 0
+            if not self._stopping:
+                self._some.clear()
+                self._full.clear()
+            if group.batches:
+                await self._finish(group)
+            elif self._stopping:
+                return
+
+    async def _finish(self, group: Group) -> None:
+        points = group.points
+        for observe in self._observers:
+            observe(points)
+        began = time.perf_counter()
+        result = await self._durably(lambda: self._store.write(points)) if points else WriteResult(0)
+        self._metrics.write_seconds.observe(time.perf_counter() - began)
+        lost = self._refused_by_store(group, result)
+        if group.rejects:
+            await self._durably(lambda: self._rejects.keep(group.rejects))
+        duplicates = group.duplicates(result) - lost
+        self._controls.observe(group.controls, set(group.nodes), group.first_ns)
+        await self._durably(self._controls.flush)
+        settled = group.settle(duplicates, lost)
+        await self._durably(lambda: self._ledger.settle(settled))
+        for batch in group.batches:
+            self._link.acknowledge(batch)
+        self.stored_ns = self._clock_ns()
+        self._metrics.settled(settled, result, (self.stored_ns - group.first_ns) / NS_PER_S)
+        self._outcomes(group, duplicates, lost)
+
+    def _refused_by_store(self, group: Group, result: WriteResult) -> set[int]:
+        """Reject what the store refused for good; return the indices of the messages that it took nothing of."""
+        if not result.rejected:
+            return set()
+        why = {rejected.index: rejected for rejected in result.rejected}
+        lost = set()
+        for i, (message, node, points, start) in enumerate(group.spans()):
+            found = [why[j] for j in range(start, start + len(points)) if j in why]
+            if found:
+                whole = len(found) == len(points) and all(rejected.whole for rejected in found)
+                detail = "; ".join(rejected.reason for rejected in found[:10])
+                reason = Reason.STORE_REFUSED
+                group.refuse(message, node, points[0].ts_ns, reason, detail, partial=not whole)
+                if whole:
+                    lost.add(i)
+                else:
+                    group.values[node, reason] += len(found)
+        return lost
+
+    async def _durably(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """Do ``work`` until it succeeds: what is not durable is not acknowledged, and the broker holds the rest."""
+        delay_s, said_at = _RETRY_FIRST_S, float("-inf")
+        while True:
+            try:
+                done = await work()
+            except (StoreUnavailable, StateUnavailable, RegistryError) as error:
+                self.trouble = str(error)
+                wait_s = getattr(error, "retry_after_s", None) or delay_s
+                delay_s = min(delay_s * 2, _RETRY_LAST_S)
+                if time.monotonic() - said_at >= _REMIND_S:
+                    said_at = time.monotonic()
+                    _log.error("cannot store, trying again; nothing is acknowledged meanwhile", why=self.trouble)
+                await asyncio.sleep(wait_s)
+            else:
+                if self.trouble:
+                    _log.info("storing again", after=self.trouble)
+                    self.trouble = ""
+                return done

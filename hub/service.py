@@ -1,0 +1,269 @@
+"""The composition root: builds the parts, runs them in one task group, stops them in order. It alone knows them all.
+
+settings ─▶ registry, store, rejects, ledger ─▶ guard, presence (what they remember) ─▶ intake ─▶ pipeline
+                                                                                         link ──▶ ┘   │
+HTTP API ◀── all of them ─▶ on_ready(announcement)                                        ▲           ▼
+ticker: presence, maintenance                                                             └── PUBACK ─┘
+
+stop ─▶ link reads no more ─▶ pipeline stores and acknowledges what it has ─▶ API ends ─▶ DISCONNECT ─▶ files close
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import os
+import ssl
+import time
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from sqlalchemy import URL
+
+from hub.api.app import create_app
+from hub.api.parts import Parts
+from hub.api.schemas import Broker
+from hub.api.server import serve
+from hub.background import HubStatus, maintain, tick
+from hub.broker.accounts import Accounts
+from hub.broker.credentials import for_admin, for_hub, password_of
+from hub.config import BrokerMode
+from hub.control import Controls
+from hub.guard import Clash, Guard, GuardLimits
+from hub.health import chain
+from hub.intake import Intake
+from hub.ledger import Ledger
+from hub.link import Filter, Link, LinkOptions, Will
+from hub.live import Live, node_event
+from hub.metrics import Metrics
+from hub.nodes.local import ensure_local_access
+from hub.nodes.presence import Presence
+from hub.nodes.registry import Registry
+from hub.outcomes import tell
+from hub.paths import StatePaths
+from hub.pipeline import Pipeline
+from hub.rejects import Rejects
+from hub.routes import Routes
+from hub.runfile import Announcement, Running, remove_run, write_run
+from hub.store.base import FieldKind, SeriesFilter
+from hub.store.duck import DuckStore
+from hub.store.memory import MemoryStore
+from wire.formats.base import Limits
+from wire.point import NS_PER_S
+from wire.topics import Topics
+from wire.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hub.config import Settings
+    from hub.nodes.model import Transition
+    from wire.settings import MqttSettings
+
+#: Objects made between two looks of the garbage collector: a group makes tens of thousands, none of them in cycles.
+_GC_THRESHOLD: Final = 100_000
+_TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
+
+_log = structlog.get_logger("hub.service")
+
+
+async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Announcement], None]) -> None:
+    """Run the hub until ``stop`` is set, then stop it in order.
+
+    Args:
+        settings: the whole tree; ``mqtt.port`` is the broker's real one.
+        stop: set by whoever wants the hub to end.
+        on_ready: called once the API answers; the broker may still be out of reach.
+
+    Raises:
+        StoreBroken, RegistryError, StateError, OSError: at start: a person must act, the message says what to do.
+        ExceptionGroup: of the same while it runs.
+    """
+    paths = StatePaths(settings.state.absolute())
+    paths.make()
+    mqtt = for_hub(settings, paths)
+    topics, clock_ns = Topics(mqtt.root), time.time_ns
+    async with contextlib.AsyncExitStack() as stack:
+        registry = await stack.enter_async_context(Registry(_registry_url(settings, paths)))
+        store = await stack.enter_async_context(_store(settings, paths))
+        rejects = await stack.enter_async_context(
+            Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
+        )
+        ledger = await stack.enter_async_context(Ledger(paths.ledger))
+        password = await ensure_local_access(registry, paths)
+
+        live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
+        presence.restore(await registry.everyone(), clock_ns())
+        guard = Guard(_guard_limits(settings))
+        guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
+        controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
+        intake = Intake(
+            Routes(topics, _limits(settings), settings.sources, settings.ingest.topic_cache),
+            guard,
+            controls,
+            on_clash=lambda topic, clash: _report_clash(metrics, topic, clash),
+        )
+        said = HubStatus(settings.hub.id, topics)
+        link = Link(
+            _link_options(settings, mqtt, said.will()),
+            [Filter(topics.every()), Filter(topics.every_status(), snapshot=True)]
+            + [Filter(source.filter) for source in settings.sources],
+            on_connect=lambda: _connected(presence, said),
+        )
+        pipeline = Pipeline(
+            link=link,
+            intake=intake,
+            store=store,
+            rejects=rejects,
+            ledger=ledger,
+            controls=controls,
+            outcomes=tell(live),
+            metrics=metrics,
+            batch_messages=settings.ingest.batch_messages,
+            linger_s=settings.ingest.linger,
+        )
+        _gauges(metrics, link, presence, pipeline)
+        app = create_app(
+            Parts(
+                store=store,
+                registry=registry,
+                presence=presence,
+                live=live,
+                settings=settings,
+                rejects=rejects,
+                ledger=ledger,
+                metrics_text=metrics.text,
+                health=lambda: chain(link, pipeline, presence, clock_ns()),
+                accounts=Accounts(for_admin(settings, paths)) if _manages_accounts(settings, paths) else None,
+                broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
+            )
+        )
+        server = await stack.enter_async_context(serve(app, settings.api.host, settings.api.port))
+        running = Running(
+            pid=os.getpid(),
+            api_url=server.url,
+            broker_host=mqtt.host,
+            broker_port=mqtt.port,
+            state=str(paths.root),
+            hub=settings.hub.id,
+            version=__version__,
+        )
+        write_run(paths.run, running)
+        stack.callback(remove_run, paths.run, running.pid)
+        stack.callback(live.close)
+        gc.freeze()
+        gc.set_threshold(_GC_THRESHOLD, 20, 100)
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(pipeline.run(), name="pipeline")
+            others = [
+                tasks.create_task(link.run(), name="link"),
+                tasks.create_task(said.keep_said(link), name="hub status"),
+                tasks.create_task(tick(controls, link), name="ticker"),
+                tasks.create_task(maintain(store, registry, settings.store.maintain_every), name="maintenance"),
+            ]
+            on_ready(Announcement(running, password))
+            await stop.wait()
+            _log.info("stopping: storing what has arrived")
+            pipeline.stop()
+            await asyncio.wait({work})
+            await said.say_offline(link)
+            for task in others:
+                task.cancel()
+        await controls.tick(clock_ns(), connected=False)
+
+
+# -- parts from settings ----------------------------------------------------------------------------------------------
+
+
+def _registry_url(settings: Settings, paths: StatePaths) -> str | URL:
+    return settings.nodes.database_url or URL.create("sqlite", database=str(paths.registry))
+
+
+def _store(settings: Settings, paths: StatePaths) -> DuckStore | MemoryStore:
+    wanted = settings.store
+    if wanted.kind == "memory":
+        return MemoryStore(retention=wanted.retention)
+    return DuckStore(
+        paths.database, retention=wanted.retention, memory_bytes=wanted.memory_bytes, threads=wanted.threads
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    limits = settings.limits
+    return Limits(
+        payload_bytes=limits.payload_bytes,
+        values_per_message=limits.values_per_message,
+        depth=limits.depth,
+        key_bytes=limits.key_bytes,
+        text_bytes=limits.text_bytes,
+        tag_bytes=limits.tag_bytes,
+    )
+
+
+def _guard_limits(settings: Settings) -> GuardLimits:
+    return GuardLimits(
+        series_per_node=settings.limits.series_per_node,
+        future_ns=int(settings.limits.future * NS_PER_S),
+        past_ns=int(settings.store.retention.raw * NS_PER_S),
+    )
+
+
+def _link_options(settings: Settings, mqtt: MqttSettings, will: Will) -> LinkOptions:
+    ingest = settings.ingest
+    return LinkOptions(
+        host=mqtt.host,
+        port=mqtt.port,
+        client_id=mqtt.client_id or f"iothub-{settings.hub.id}",
+        username=mqtt.username,
+        password=password_of(mqtt),
+        keep_alive_s=mqtt.keep_alive_s,
+        receive_max=ingest.receive_max,
+        session_expiry_s=int(ingest.session_expiry),
+        tls=ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None,
+        will=will,
+        max_in_flight_messages=ingest.max_in_flight_messages,
+        max_in_flight_bytes=ingest.max_in_flight_bytes,
+    )
+
+
+def _manages_accounts(settings: Settings, paths: StatePaths) -> bool:
+    return settings.broker.mode is BrokerMode.MANAGED or (paths.secrets / "mqtt-admin").exists()
+
+
+# -- what the parts say to each other ----------------------------------------------------------------------------------
+
+
+def _connected(presence: Presence, said: HubStatus) -> None:
+    presence.resume(time.time_ns())
+    said.online.set()
+
+
+def _announce(live: Live, transitions: Sequence[Transition]) -> None:
+    for transition in transitions:
+        _log.info("node", node=transition.node, change=transition.change, reason=transition.reason)
+        live.publish(node_event(transition))
+
+
+def _report_clash(metrics: Metrics, topic: str, clash: Clash) -> None:
+    metrics.type_clashes.inc()
+    _log.warning(
+        "a series met a value of another type",
+        topic=topic,
+        node=clash.key.node,
+        field=clash.field,
+        is_a=clash.kept_as,
+        came=clash.came_as,
+        sample=clash.sample,
+        stored_in=clash.stored_in,
+    )
+
+
+def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline) -> None:
+    metrics.gauge("iothub_link_up", "1 while the hub is connected to the broker", link.connected.is_set)
+    metrics.gauge("iothub_link_connects", "Connections made so far", lambda: link.connects)
+    metrics.gauge("iothub_in_flight_messages", "Messages read and not acknowledged", lambda: link.in_flight_messages)
+    metrics.gauge("iothub_nodes", "Known nodes", lambda: sum(presence.counts().values()))
+    metrics.gauge(
+        "iothub_last_stored_timestamp_seconds", "When a group was last stored", lambda: pipeline.stored_ns / NS_PER_S
+    )
