@@ -42,7 +42,7 @@ def claim_port(host: str, port: int) -> int:
 
 def taken(port: int) -> str:
     """What to tell people when ``port`` is in use."""
-    owner = _listener(port)
+    owner = listener(port)
     if owner is not None:
         who, is_mosquitto = f"{owner.name()} (pid {owner.pid})", owner.name() == _PROGRAM
     else:
@@ -66,7 +66,7 @@ def not_permitted(port: int) -> str:
     )
 
 
-def _listener(port: int) -> psutil.Process | None:
+def listener(port: int) -> psutil.Process | None:
     """The process that listens on ``port``, as far as this user may know."""
     try:
         for connection in psutil.net_connections("tcp"):

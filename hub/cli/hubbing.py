@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hub import log
+from hub.api.server import ServeError
 from hub.cli.base import FAILED, CliError
 from hub.cli.summary import print_hub
 from hub.nodes.database import RegistryError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from hub.config import Settings
 
 #: What a person can mend; its text says how.
-_MENDABLE: Final = (StoreError, RegistryError, StateError, OSError)
+_MENDABLE: Final = (ServeError, StoreError, RegistryError, StateError, OSError)
 
 _log = structlog.get_logger("hub")
 

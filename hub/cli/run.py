@@ -33,7 +33,8 @@ def up(
 
     from hub.cli.live import note
     from hub.cli.summary import print_up
-    from hub.up import Plan, UpFailed, run_up
+    from hub.plan import Plan, UpFailed
+    from hub.up import run_up
 
     chosen = options(context)
     settings = chosen.settings()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.config import Settings
+    from hub.plan import Up
     from hub.runfile import Announcement
-    from hub.up import Up
 
 _NEXT: Final = ("nodes", "query cpu.usage --last 5m", "tail")
 

@@ -36,8 +36,8 @@ class ChildSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     #: Returns when the child does its work; cancelled when the child ends first.
     ready: Callable[[Child], Awaitable[None]] | None = None
-    #: Why it ended, from its exit code and last lines, where more can be said than the exit code.
-    explain: Callable[[int, Sequence[str]], str] | None = None
+    #: Why it ended, from its exit code and last lines; None where no more can be said than these.
+    explain: Callable[[int, Sequence[str]], str | None] = lambda _code, _lines: None
     start_limit_s: float = 30.0
     #: SIGTERM to SIGKILL.
     stop_limit_s: float = 10.0

@@ -169,8 +169,8 @@ class Supervisor:
                 raise
             finally:
                 del self._children[spec.name]
-        if code is not None and spec.explain is not None:
-            return f"{problem}: {spec.explain(code, list(child.last_lines))}", code, []
+        if code is not None and (explanation := spec.explain(code, list(child.last_lines))) is not None:
+            return explanation, code, []
         return problem, code, [self._logs.readable(line) for line in list(child.last_lines)[-_SHOWN_LINES:]]
 
     async def _until_ready(self, spec: ChildSpec, child: Child) -> bool | None:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hub.paths import StatePaths
+from hub.plan import Plan, Up, UpFailed
 from hub.supervise.child import Child, ChildSpec
-from hub.up import Plan, Up, UpFailed, run_up
+from hub.up import run_up
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

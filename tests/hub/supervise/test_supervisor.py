@@ -271,5 +271,5 @@ def test_an_explanation_stands_instead_of_the_last_lines(stage: Stage) -> None:
     async def act(supervisor: Supervisor) -> None:
         await supervisor.start(ChildSpec("one", argv, ready=says_ready, explain=explain))
 
-    with pytest.raises(ChildFailed, match=r"port taken \(1, \['bind failed'\]\)$"):
+    with pytest.raises(ChildFailed, match=r"^one: port taken \(1, \['bind failed'\]\)$"):
         stage.play(act)
