@@ -26,8 +26,8 @@ MAY_IMPORT = {
     "bench": {"wire", "hub", "agent"},
 }
 
-#: Where each third-party package may be imported. Values that travel everywhere are free; what opens a socket, a file or
-#: a process is kept where its errors are translated.
+#: Where each third-party package may be imported. Values that travel everywhere are free; what opens a socket, a file
+#: or a process is kept where its errors are translated.
 ANYWHERE = ("*",)
 PLACES = {
     "msgspec": ANYWHERE,
