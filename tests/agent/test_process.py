@@ -1,0 +1,278 @@
+"""``python -m agent`` as people run it, against a real Mosquitto."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psutil
+import pytest
+
+from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.waiting import eventually, wait_until
+from wire.errors import SessionDown
+from wire.session import listen
+from wire.settings import MqttSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+    from wire.packets import Incoming
+
+REPOSITORY = Path(__file__).parents[2]
+SETTINGS = """
+[mqtt]
+port = {port}
+keep_alive_s = 5
+
+[agent]
+node = "n1"
+
+[agent.collectors.cpu]
+interval = 1
+"""
+
+
+class Agent:
+    """The process; what it writes goes to ``log``."""
+
+    def __init__(self, folder: Path, settings: str) -> None:
+        self.log = folder / "agent.log"
+        config = folder / "iothub.toml"
+        config.write_text(settings, encoding="utf-8")
+        argv = [sys.executable, "-m", "agent", "--config", str(config), "--state", str(folder / "state")]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, env=clean_environment())
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(timeout=20)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(timeout=20)
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("IOTHUB_")}
+
+
+def agent(folder: Path, port: int) -> Agent:
+    return Agent(folder, SETTINGS.format(port=port))
+
+
+class Operator:
+    """What travels, as an operator sees it."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self.broker = broker
+        self.incoming: list[Incoming] = []
+
+    def send(self, command: str, payload: str) -> None:
+        argv = ["mosquitto_pub", "-V", "5", "-p", str(self.broker.port), "-q", "1"]
+        subprocess.run([*argv, "-t", f"iot/v1/n1/cmd/{command}", "-m", payload], check=True, timeout=10)
+
+    def on(self, topic_end: str) -> list[Any]:
+        return [json.loads(message.payload) for message in self.incoming if message.topic.endswith(topic_end)]
+
+    def elements(self, measurement: str) -> list[dict[str, Any]]:
+        messages = self.on(f"/telemetry/{measurement}")
+        return [element for message in messages for element in (message if isinstance(message, list) else [message])]
+
+    def usage(self) -> list[float]:
+        return [e["values"]["usage"] for e in self.elements("cpu") if "tags" not in e and "usage" in e["values"]]
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "mosquitto") as running:
+        yield running
+
+
+def watching(broker: Mosquitto, test: Callable[[Operator], Awaitable[None]]) -> None:
+    async def run() -> None:
+        operator = Operator(broker)
+
+        async def collect(messages: AsyncIterator[Incoming]) -> None:
+            with contextlib.suppress(SessionDown):  # some tests kill the broker
+                async for message in messages:
+                    operator.incoming.append(message)
+
+        async with asyncio.timeout(60), listen(MqttSettings(port=broker.port), "iot/v1/#") as messages:
+            task = asyncio.create_task(collect(messages))
+            await test(operator)
+            task.cancel()
+
+    asyncio.run(run())
+
+
+@contextlib.contextmanager
+def burning() -> Iterator[None]:
+    """Keeps one core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as burner:
+        yield
+        burner.kill()
+
+
+def test_the_cpu_usage_it_publishes_matches_psutil(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port), burning():
+            await eventually(operator.usage, 20)
+            # Read right after a sample and right after a later one: the same stretch of time as the samples between.
+            seen, before = len(operator.usage()), psutil.cpu_times()
+            await eventually(lambda: len(operator.usage()) >= seen + 3, 20)
+            published, after = operator.usage()[seen : seen + 3], psutil.cpu_times()
+        spent = {name: getattr(after, name) - getattr(before, name) for name in before._fields if "guest" not in name}
+        busy = 100 * (1 - (spent["idle"] + spent["iowait"]) / sum(spent.values()))
+        assert sum(published) / len(published) == pytest.approx(busy, abs=8)
+
+    watching(broker, test)
+
+
+def test_every_message_has_a_time_and_the_numbers_have_no_gap(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port):
+            await eventually(lambda: len(operator.usage()) >= 2, 20)
+        numbers, now_ms = [], time.time() * 1000
+        for message in operator.incoming:
+            if "/telemetry/" not in message.topic:
+                continue
+            payload = json.loads(message.payload)
+            for element in payload if isinstance(payload, list) else [payload]:
+                numbers.append(element["seq"])
+                assert now_ms - 60_000 < element["ts"] <= now_ms
+        assert numbers == list(range(1, len(numbers) + 1))
+
+    watching(broker, test)
+
+
+def test_it_is_born_with_its_inventory_and_says_goodbye(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port) as running:
+            await eventually(lambda: operator.on("/status"), 20)
+            assert running.end(signal.SIGTERM) == 0
+            await eventually(lambda: len(operator.on("/status")) == 2)
+        birth, end = operator.on("/status")
+        assert birth["state"] == "online"
+        assert birth["info"]["cores"] == psutil.cpu_count()
+        assert birth["version"]
+        assert (end["state"], end["reason"], end["session"]) == ("offline", "shutdown", birth["session"])
+
+    watching(broker, test)
+
+
+def test_an_interrupt_stops_it_in_order_too(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port) as running:
+            await eventually(lambda: operator.on("/status"), 20)
+            assert running.end(signal.SIGINT) == 0
+            await eventually(lambda: len(operator.on("/status")) == 2)
+            assert operator.on("/status")[1]["reason"] == "shutdown"
+
+    watching(broker, test)
+
+
+def test_killed_it_leaves_its_will(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port) as running:
+            await eventually(lambda: operator.on("/status"), 20)
+            running.end(signal.SIGKILL)
+            await eventually(lambda: len(operator.on("/status")) == 2)
+        assert operator.on("/status")[1]["reason"] == "connection lost"
+
+    watching(broker, test)
+
+
+def test_collect_and_interval_work_by_plain_mosquitto_pub(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port):
+            await eventually(lambda: operator.elements("memory"), 20)
+            operator.send("collect", '{"id":"c1","args":{"collectors":["memory"]}}')
+            await eventually(lambda: len(operator.elements("memory")) == 2)
+            await eventually(lambda: len(operator.on("/reply/c1")) == 2)
+            assert operator.on("/reply/c1")[1]["result"] == {"samples": {"memory": 2}}
+            operator.send("interval", '{"id":"i1","args":{"collector":"memory","seconds":1}}')
+            await eventually(lambda: len(operator.elements("memory")) >= 4, 20)
+            assert operator.on("/reply/i1")[1]["result"]["previous_seconds"] == 10
+
+    watching(broker, test)
+
+
+def test_samples_taken_while_the_broker_was_away_arrive_after_it_is_back(broker: Mosquitto, tmp_path: Path) -> None:
+    async def before(operator: Operator) -> None:
+        await eventually(operator.usage, 20)
+
+    async def after(operator: Operator) -> None:
+        await eventually(lambda: len(operator.elements("cpu")) >= 3, 30)
+        times = [element["ts"] for element in operator.elements("cpu") if "tags" not in element]
+        assert min(times) < broken_ms + 2000
+
+    with agent(tmp_path, broker.port) as running:
+        watching(broker, before)
+        broker.kill()
+        broken_ms = time.time() * 1000
+        wait_until(lambda: "out of reach" in running.text(), 20)
+        wait_until(lambda: time.time() * 1000 > broken_ms + 2500)  # some samples in the dark
+        broker.start()
+        watching(broker, after)
+        assert "connected again after" in running.text()
+
+
+def test_without_a_broker_it_says_so_once_and_stops_when_told(tmp_path: Path) -> None:
+    port = free_port()
+    with agent(tmp_path, port) as running:
+        wait_until(lambda: "out of reach" in running.text(), 20)
+        assert running.end(signal.SIGTERM) == 0
+        assert running.text().count(f"broker 127.0.0.1:{port} is out of reach: [Errno 111] Connection refused") == 1
+        assert "Traceback" not in running.text()
+
+
+def call(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    argv: Sequence[str] = [sys.executable, "-m", "agent", *arguments]
+    environ = {**clean_environment(), "PYTHONPATH": str(REPOSITORY), **environment}
+    return subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_check_validates_and_does_nothing_else(tmp_path: Path) -> None:
+    done = call("--check", "--node", "pi", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "settings are fine: node pi, broker 127.0.0.1:1883\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_settings_are_one_line_each_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "iothub.toml").write_text("[agent]\ntop_n = 99\n", encoding="utf-8")
+    done = call("--check", folder=tmp_path, IOTHUB_MQTT__PORT="none")
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2
+    assert any(line.startswith("iothub.toml:2: agent.top_n = 99") for line in lines)
+    assert any(line.startswith("IOTHUB_MQTT__PORT") for line in lines)
+
+
+def test_a_wrong_node_on_the_command_line_is_wrong_usage(tmp_path: Path) -> None:
+    done = call("--check", "--node", "a b", folder=tmp_path)
+    assert done.returncode == 2
+    assert "agent.node = 'a b'" in done.stderr
+
+
+def test_a_state_directory_that_cannot_be_made_is_said_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    done = call("--state", str(tmp_path / "file" / "state"), folder=tmp_path)
+    assert done.returncode == 1
+    assert "agent.state: cannot make" in done.stderr
+    assert "Traceback" not in done.stderr

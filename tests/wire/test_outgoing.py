@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import asyncio
+
+from wire.messages import Receipt
+from wire.outgoing import MemoryOutbox
+
+
+def text(seq: int) -> bytes:
+    return f"message {seq}".encode()
+
+
+def test_messages_wait_in_order_with_their_numbers() -> None:
+    outbox = MemoryOutbox()
+    assert [outbox.append("t", text) for _ in range(3)] == [1, 2, 3]
+    assert [(entry.seq, entry.payload) for entry in outbox.pending(2)] == [(1, b"message 1"), (2, b"message 2")]
+    assert outbox.waiting == 3
+
+
+def test_an_array_takes_a_number_for_each_element() -> None:
+    outbox = MemoryOutbox()
+    outbox.append("t", text)
+    assert outbox.append("t", text, 5) == 6
+    assert outbox.append("t", text) == 7
+    assert outbox.pending(3)[1].payload == b"message 2"
+
+
+def test_what_is_delivered_or_refused_is_gone() -> None:
+    outbox = MemoryOutbox()
+    for _ in range(3):
+        outbox.append("t", text)
+    outbox.delivered(1)
+    outbox.refused(2)
+    outbox.delivered(1)
+    assert [entry.seq for entry in outbox.pending(10)] == [3]
+    assert outbox.dropped == 0
+
+
+def test_a_full_outbox_drops_the_oldest_and_counts_them() -> None:
+    outbox = MemoryOutbox(max_messages=2)
+    for _ in range(5):
+        outbox.append("t", text)
+    assert [entry.seq for entry in outbox.pending(10)] == [4, 5]
+    assert outbox.dropped == 3
+
+
+def test_bytes_are_bounded_too() -> None:
+    outbox = MemoryOutbox(max_bytes=250)
+    for _ in range(5):
+        outbox.append("topic12345", lambda _seq: b"x" * 90)
+    assert [entry.seq for entry in outbox.pending(10)] == [4, 5]
+    outbox.delivered(4)
+    outbox.append("topic12345", lambda _seq: b"x" * 90)
+    assert outbox.waiting == 2
+
+
+def test_receipts_change_nothing_for_what_is_only_in_memory() -> None:
+    outbox = MemoryOutbox()
+    outbox.append("t", text)
+    outbox.covered(Receipt(1, outbox.session))
+    assert outbox.waiting == 1
+    assert not outbox.durable
+
+
+def test_each_outbox_has_a_session_of_its_own() -> None:
+    assert MemoryOutbox().session != MemoryOutbox().session
+
+
+def test_whoever_waits_for_messages_is_woken() -> None:
+    async def test() -> None:
+        outbox = MemoryOutbox()
+        waiter = asyncio.create_task(outbox.changed.wait())
+        await asyncio.sleep(0)
+        outbox.append("t", text)
+        await asyncio.wait_for(waiter, 5)
+
+    asyncio.run(test())
