@@ -30,6 +30,7 @@ from hub.cli.client import Api, connected
 from hub.cli.output import parse_time
 from hub.cli.units import size
 from hub.config import BrokerMode, default_hub_id
+from hub.paths import StatePaths
 from hub.runfile import read_run
 from wire.errors import WireError
 from wire.session import publish_once
@@ -112,15 +113,8 @@ def _state(patient: _Patient) -> Iterator[Finding]:
 
 
 def _secrets(root: Path) -> list[Path]:
-    folder = state_folder(root)
+    folder = StatePaths(root).secrets
     return [folder, *folder.iterdir()] if folder.is_dir() and os.access(folder, os.R_OK) else []
-
-
-def state_folder(root: Path) -> Path:
-    """Where the secrets are."""
-    from hub.paths import StatePaths
-
-    return StatePaths(root).secrets
 
 
 def _disk(patient: _Patient) -> Iterator[Finding]:

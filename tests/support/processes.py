@@ -8,7 +8,7 @@ import psutil
 def is_running(pid: int) -> bool:
     """Alive, and no zombie that its new parent has not collected yet."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
