@@ -11,6 +11,7 @@ Contract:
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
@@ -20,7 +21,7 @@ import numpy.typing as npt
 from wire.point import SeriesKey, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from types import TracebackType
 
     from wire.point import Point
