@@ -1,7 +1,7 @@
 """One MQTT 5 connection: the only file that knows the driver (aiomqtt, and paho below it).
 
-Made anew for every attempt to connect, so nothing of a broken connection reaches the next one. Everything runs on one
-event loop; only name look-up and TCP/TLS connect run in a thread, because the driver blocks there.
+Made anew for every attempt to connect, so nothing of a broken connection reaches the next one. All runs on one event
+loop, but for name look-up and TCP/TLS connect: there the driver blocks, so a thread does them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ class Connection:
         clean_start: False keeps the session. Mosquitto saves none that was last opened with True.
         session_expiry_s: How long the broker keeps subscriptions and queued messages for us while we are away.
         window: Messages that may wait for their acknowledgement; the broker may lower it.
-        timeout_s: For connecting and subscribing.
 
     Entering raises:
         SessionRefused: the broker answered and refused.
@@ -217,7 +216,7 @@ class _Driver(aiomqtt.Client):
         self._disconnected.add_done_callback(self._ended)
 
     def give_up(self) -> None:
-        """End an attempt that got no answer: aiomqtt leaves its socket open and registered."""
+        """End an attempt without answer, whose socket aiomqtt leaves open and registered."""
         self._client.disconnect()
 
     def fail_waiting(self, reason: str) -> None:

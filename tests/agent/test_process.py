@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -17,13 +16,11 @@ import psutil
 import pytest
 
 from tests.support.mosquitto import Mosquitto, free_port
+from tests.support.node import collected, pub, run
 from tests.support.waiting import eventually, wait_until
-from wire.errors import SessionDown
-from wire.session import listen
-from wire.settings import MqttSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from wire.packets import Incoming
 
@@ -79,13 +76,12 @@ def agent(folder: Path, port: int) -> Agent:
 class Operator:
     """What travels, as an operator sees it."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, broker: Mosquitto, incoming: list[Incoming]) -> None:
         self.broker = broker
-        self.incoming: list[Incoming] = []
+        self.incoming = incoming
 
     def send(self, command: str, payload: str) -> None:
-        argv = ["mosquitto_pub", "-V", "5", "-p", str(self.broker.port), "-q", "1"]
-        subprocess.run([*argv, "-t", f"iot/v1/n1/cmd/{command}", "-m", payload], check=True, timeout=10)
+        pub(self.broker, f"iot/v1/n1/cmd/{command}", payload)
 
     def on(self, topic_end: str) -> list[Any]:
         return [json.loads(message.payload) for message in self.incoming if message.topic.endswith(topic_end)]
@@ -105,20 +101,11 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 def watching(broker: Mosquitto, test: Callable[[Operator], Awaitable[None]]) -> None:
-    async def run() -> None:
-        operator = Operator(broker)
+    async def watched() -> None:
+        async with collected(broker, "iot/v1/#") as incoming:
+            await test(Operator(broker, incoming))
 
-        async def collect(messages: AsyncIterator[Incoming]) -> None:
-            with contextlib.suppress(SessionDown):  # some tests kill the broker
-                async for message in messages:
-                    operator.incoming.append(message)
-
-        async with asyncio.timeout(60), listen(MqttSettings(port=broker.port), "iot/v1/#") as messages:
-            task = asyncio.create_task(collect(messages))
-            await test(operator)
-            task.cancel()
-
-    asyncio.run(run())
+    run(watched, limit_s=60)
 
 
 @contextlib.contextmanager

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.mosquitto import Mosquitto
+from tests.support.node import mqtt, run
 from tests.support.waiting import eventually
 from wire.delivery import Delivery
 from wire.messages import NodeState, Status
 from wire.outgoing import MemoryOutbox
 from wire.session import NodeSession, SessionOptions, listen
-from wire.settings import MqttSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from wire.packets import Incoming
@@ -48,9 +48,7 @@ class Sender:
 
 @asynccontextmanager
 async def sending(broker: Mosquitto) -> AsyncIterator[Sender]:
-    options = SessionOptions(
-        mqtt=MqttSettings(port=broker.port, keep_alive_s=5), node="n1", first_retry_s=0.02, longest_retry_s=0.1
-    )
+    options = SessionOptions(mqtt=mqtt(broker.port), node="n1", first_retry_s=0.02, longest_retry_s=0.1)
     async with NodeSession(options, lambda: Status(NodeState.ONLINE)) as session:
         sender = Sender(session, MemoryOutbox())
         task = asyncio.create_task(sender.delivery.run())
@@ -67,18 +65,10 @@ async def hub(broker: Mosquitto) -> AsyncIterator[list[int]]:
         async for message in messages:
             got.append(int(message.payload))  # noqa: PERF401  read while it grows
 
-    async with listen(MqttSettings(port=broker.port), TOPIC) as messages:
+    async with listen(mqtt(broker.port), TOPIC) as messages:
         task = asyncio.create_task(collect(messages))
         yield got
         task.cancel()
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def limited() -> None:
-        async with asyncio.timeout(30):
-            await test()
-
-    asyncio.run(limited())
 
 
 def test_what_is_put_in_arrives_in_order(broker: Mosquitto) -> None:
