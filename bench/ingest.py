@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _VALUES = 5
+HUB = ("-m", "hub.cli")
 
 
 def _line(stream: IO[str] | None) -> str:
@@ -88,7 +89,7 @@ class Hub:
             "IOTHUB_STORE__KIND": store,
             "IOTHUB_LOG__LEVEL": "warning",
         }
-        argv = [sys.executable, "-m", "hub.cli", "--state", str(state), "hub", "--json"]
+        argv = [sys.executable, *HUB, "--state", str(state), "hub", "--json"]
         self._process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
         running = json.loads(_line(self._process.stdout))["running"]
         self._url = running["api_url"]
@@ -143,16 +144,19 @@ def hub_run(hub: Hub, port: int, load: Load) -> dict[str, float]:
 def measure(messages: int, topics: int, store: str) -> dict[str, Any]:
     """Both qualities of service, null consumer and hub in turn."""
     results: dict[str, Any] = {"messages": messages, "topics": topics, "values_a_message": _VALUES, "store": store}
-    with tempfile.TemporaryDirectory(prefix="iothub-bench-") as folder, mosquitto(Path(folder, "broker")) as (port, _):
+    with tempfile.TemporaryDirectory(prefix="iothub-bench-") as folder:
         for qos in (0, 1):
-            first_ms = int(time.time() * 1000) - 3_600_000 * (2 - qos)
+            first_ms = int(time.time() * 1000) - 3_600_000
             load = Load(messages=messages, topics=topics, values=_VALUES, qos=qos, first_ms=first_ms)
-            null = null_run(port, load)
-            hub = Hub(Path(folder, f"state{qos}"), port, store)
-            try:
-                run = hub_run(hub, port, load)
-            finally:
-                hub.stop()
+            # A broker each: no queue, session or retained message of one run may weigh on the next.
+            with mosquitto(Path(folder, f"null{qos}")) as (port, _):
+                null = null_run(port, load)
+            with mosquitto(Path(folder, f"hub{qos}")) as (port, _):
+                hub = Hub(Path(folder, f"state{qos}"), port, store)
+                try:
+                    run = hub_run(hub, port, load)
+                finally:
+                    hub.stop()
             results[f"qos{qos}"] = {
                 "hub_messages_per_s": run["rate"],
                 "hub_values_per_s": run["rate"] * run["values"] / max(run["messages"], 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from typing import TYPE_CHECKING, Final, Never
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from wire.topics import Topics
 
 _TICK_S: Final = 1.0
+_GARBAGE_EVERY_S: Final = 20.0
 
 _log = structlog.get_logger("hub.background")
 
@@ -63,6 +65,19 @@ async def tick(controls: Controls, link: Link) -> Never:
             await controls.tick(time.time_ns(), connected=link.connected.is_set())
         except RegistryError as error:
             _log.error("the registry cannot be written, trying again", why=str(error))
+
+
+async def collect_garbage() -> Never:
+    """Look for cycles now and then, instead of after every so many new objects: a group makes tens of thousands.
+
+    What exists by now lives as long as the process and is not looked at again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    while True:
+        await asyncio.sleep(_GARBAGE_EVERY_S)
+        gc.collect()
 
 
 async def maintain(store: Store, registry: Registry, every_s: float) -> Never:

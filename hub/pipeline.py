@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
     #: Called with the accepted points of each group before they are stored; must be quick and not raise.
     Observer = Callable[[Sequence[Point]], None]
+    #: Called with each group once it is durable and acknowledged, the indices of the data messages that were stored
+    #: before, and of those that the store took nothing of; must be quick and not raise.
+    Follower = Callable[[Group, set[int], set[int]], None]
 
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
@@ -63,9 +66,9 @@ class Pipeline:
         rejects: Rejects,
         ledger: Ledger,
         controls: Controls,
-        outcomes: Callable[[Group, set[int], set[int]], None],
         metrics: Metrics,
         observers: Sequence[Observer] = (),
+        followers: Sequence[Follower] = (),
         batch_messages: int = 8_000,
         linger_s: float = 0.05,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -76,7 +79,7 @@ class Pipeline:
         self._rejects = rejects
         self._ledger = ledger
         self._controls = controls
-        self._outcomes = outcomes
+        self._followers = tuple(followers)
         self._metrics = metrics
         self._observers = tuple(observers)
         self._batch_messages = batch_messages
@@ -166,7 +169,8 @@ class Pipeline:
             self._link.acknowledge(batch)
         self.stored_ns = self._clock_ns()
         self._metrics.settled(settled, result, (self.stored_ns - group.first_ns) / NS_PER_S)
-        self._outcomes(group, duplicates, lost)
+        for follow in self._followers:
+            follow(group, duplicates, lost)
 
     def _refused_by_store(self, group: Group, result: WriteResult) -> set[int]:
         """Reject what the store refused for good; return the indices of the messages that it took nothing of."""

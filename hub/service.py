@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import ssl
 import time
@@ -25,7 +24,7 @@ from hub.api.app import create_app
 from hub.api.parts import Parts
 from hub.api.schemas import Broker
 from hub.api.server import serve
-from hub.background import HubStatus, maintain, tick
+from hub.background import HubStatus, collect_garbage, maintain, tick
 from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub, password_of
 from hub.config import BrokerMode
@@ -43,6 +42,7 @@ from hub.nodes.registry import Registry
 from hub.outcomes import tell
 from hub.paths import StatePaths
 from hub.pipeline import Pipeline
+from hub.receipts import Receipts
 from hub.rejects import Rejects
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
@@ -61,8 +61,6 @@ if TYPE_CHECKING:
     from hub.nodes.model import Transition
     from wire.settings import MqttSettings
 
-#: Objects made between two looks of the garbage collector: a group makes tens of thousands, none of them in cycles.
-_GC_THRESHOLD: Final = 100_000
 _TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
 
 _log = structlog.get_logger("hub.service")
@@ -94,7 +92,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         password = await ensure_local_access(registry, paths)
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
-        presence.restore(await registry.everyone(), clock_ns())
+        known = await registry.everyone()
+        presence.restore(known, clock_ns())
         guard = Guard(_guard_limits(settings))
         guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
         controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
@@ -105,12 +104,20 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             on_clash=lambda topic, clash: _report_clash(metrics, topic, clash),
         )
         said = HubStatus(settings.hub.id, topics)
+
+        def connected() -> None:
+            presence.resume(clock_ns())
+            said.online.set()
+            receipts.repeat()
+
         link = Link(
             _link_options(settings, mqtt, said.will()),
             [Filter(topics.every()), Filter(topics.every_status(), snapshot=True)]
             + [Filter(source.filter) for source in settings.sources],
-            on_connect=lambda: _connected(presence, said),
+            on_connect=connected,
         )
+        receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
+
         pipeline = Pipeline(
             link=link,
             intake=intake,
@@ -118,8 +125,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             rejects=rejects,
             ledger=ledger,
             controls=controls,
-            outcomes=tell(live),
             metrics=metrics,
+            followers=(tell(live), receipts.follow),
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
         )
@@ -152,13 +159,13 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         write_run(paths.run, running)
         stack.callback(remove_run, paths.run, running.pid)
         stack.callback(live.close)
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 20, 100)
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(pipeline.run(), name="pipeline")
             others = [
                 tasks.create_task(link.run(), name="link"),
                 tasks.create_task(said.keep_said(link), name="hub status"),
+                tasks.create_task(receipts.run(), name="receipts"),
+                tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(tick(controls, link), name="ticker"),
                 tasks.create_task(maintain(store, registry, settings.store.maintain_every), name="maintenance"),
             ]
@@ -232,11 +239,6 @@ def _manages_accounts(settings: Settings, paths: StatePaths) -> bool:
 
 
 # -- what the parts say to each other ----------------------------------------------------------------------------------
-
-
-def _connected(presence: Presence, said: HubStatus) -> None:
-    presence.resume(time.time_ns())
-    said.online.set()
 
 
 def _announce(live: Live, transitions: Sequence[Transition]) -> None:
