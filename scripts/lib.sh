@@ -37,8 +37,10 @@ apt_install() {
   has apt-get || return 1
   if [ "$(id -u)" -ne 0 ]; then has sudo || return 1; fi
   say "Installing Debian packages: $*"
-  as_root apt-get update -qq >&2 || return 1
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >&2
+  # What dpkg unpacks is of no interest; errors come on standard error.
+  as_root apt-get update -qq >/dev/null || return 1
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 "$@" >/dev/null
 }
 
 # A Python of at least 3.11 that can make virtual environments; prints its name.
