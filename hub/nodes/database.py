@@ -74,14 +74,15 @@ class Database:
         Raises:
             RegistryError: the database failed and nothing of ``work`` was kept.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        engine = self._engine
+        if engine is None:
+            raise RegistryError("the registry is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, engine, work)
 
     # -- in the thread ----------------------------------------------------------------------------------------------
 
-    def _transact(self, work: Callable[[Connection], _T]) -> _T:
-        if self._engine is None:
-            raise RegistryError("the registry is closed")
-        with _translated(self._engine.url), self._engine.begin() as connection:
+    def _transact(self, engine: Engine, work: Callable[[Connection], _T]) -> _T:
+        with _translated(engine.url), engine.begin() as connection:
             return work(connection)
 
     def _open(self) -> Engine:

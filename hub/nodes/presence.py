@@ -112,7 +112,6 @@ class Presence:
         if known is None:
             known = self._nodes[node] = _Known(Contact.NEVER)
             changes.append(Transition(node, Change.NEW, arrival_ns, Why.BIRTH))
-        at_ns = max(arrival_ns, known.since_ns)
         birth = Birth(
             session=_bounded(status.session),
             version=_bounded(status.version),
@@ -121,9 +120,9 @@ class Presence:
             ts_ms=_plausible(status.ts),
         )
         if status.state is NodeState.ONLINE:
-            changes += self._born(node, known, birth, at_ns, retained=retained)
+            changes += self._born(node, known, birth, arrival_ns, retained=retained)
         else:
-            changes += self._gone(node, known, birth, _bounded(status.reason), at_ns, retained=retained)
+            changes += self._gone(node, known, birth, _bounded(status.reason), arrival_ns, retained=retained)
         return changes
 
     def observe_data(self, nodes: Iterable[str], arrival_ns: int) -> list[Transition]:
@@ -198,11 +197,11 @@ class Presence:
             known.last_seen_ns = max(arrival_ns, known.last_seen_ns or 0)
             return []
         why = Why.BACK if known.contact is Contact.SILENT else Why.DATA
-        return [known.enter(node, why, max(arrival_ns, known.since_ns), None)]
+        return [known.enter(node, why, arrival_ns, None)]
 
 
 class _Known(msgspec.Struct):
-    """State of one node. Times are ns."""
+    """State of one node. Times are ns; those of its changes never go back, even where the clock does."""
 
     contact: Contact
     since_ns: int = 0
@@ -216,6 +215,7 @@ class _Known(msgspec.Struct):
 
     def enter(self, node: str, reason: str, at_ns: int, birth: Birth | None) -> Transition:
         """Open a connection."""
+        at_ns = max(at_ns, self.since_ns)
         self.contact, self.since_ns, self.connected_ns, self.last_seen_ns = Contact.ONLINE, at_ns, at_ns, at_ns
         if birth is not None:
             self.session, self.birth_ms = birth.session, birth.ts_ms
@@ -226,6 +226,7 @@ class _Known(msgspec.Struct):
         connected_ns = self.connected_ns
         ended_ns = at_ns if ended_ns is None else ended_ns
         ended_ns = max(ended_ns, connected_ns) if connected_ns is not None else None
+        at_ns = max(at_ns, self.since_ns, ended_ns or 0)
         self.contact = Contact.SILENT if change is Change.SILENT else Contact.OFFLINE
         self.since_ns, self.connected_ns = at_ns, None
         return Transition(

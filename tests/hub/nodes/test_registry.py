@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import text
+
+from hub.nodes.database import Database, RegistryError, sqlite_url
+from hub.nodes.model import Change, Contact, Standing, Transition, Why
+from hub.nodes.presence import Presence
+from hub.nodes.registry import NodeFilter, Registry
+from wire.messages import NodeState, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from sqlalchemy import Connection, Engine
+
+    from hub.paths import StatePaths
+
+    Opened = Callable[[], AbstractAsyncContextManager[Registry]]
+
+S = 1_000_000_000
+T0 = 1_763_750_000 * S
+
+
+def online(
+    node: str, at_ns: int = T0, *, session: str | None = "s1", presence: Presence | None = None
+) -> list[Transition]:
+    status = Status(
+        NodeState.ONLINE, ts=at_ns // 1_000_000, session=session, version="1", outbox=True, info={"os": "x"}
+    )
+    return (presence or Presence(90)).observe_status(node, status, at_ns, retained=False)
+
+
+def test_a_node_that_connected_is_kept_with_what_its_birth_said(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.record(online("dev"), {"dev": T0 + S})
+            row = await registry.node("dev")
+            assert row is not None
+            assert (row.standing, row.contact, row.reason) == (Standing.NEW, Contact.ONLINE, Why.BIRTH)
+            assert (row.first_seen_ns, row.last_seen_ns, row.connected_ns) == (T0, T0 + S, T0)
+            assert (row.session, row.version, row.outbox, row.info) == ("s1", "1", True, {"os": "x"})
+
+    asyncio.run(scenario())
+
+
+def test_connects_and_ends_within_one_batch_each_give_a_row(opened: Opened) -> None:
+    async def scenario() -> None:
+        presence, batch = Presence(90), []
+        for turn in range(3):
+            batch += online("dev", T0 + turn * 10 * S, presence=presence)
+            gone = Status(NodeState.OFFLINE, session="s1", reason="shutdown")
+            batch += presence.observe_status("dev", gone, T0 + (turn * 10 + 5) * S, retained=False)
+        async with opened() as registry:
+            await registry.record(batch, {})
+            rows = await registry.connections("dev")
+            assert [row.connected_ns for row in rows] == [T0 + 20 * S, T0 + 10 * S, T0]
+            assert {(row.disconnected_ns or 0) - row.connected_ns for row in rows} == {5 * S}
+            assert {row.reason_disconnected for row in rows} == {"shutdown"}
+
+    asyncio.run(scenario())
+
+
+def test_an_end_in_a_later_batch_closes_the_row_of_an_earlier_one(opened: Opened) -> None:
+    async def scenario() -> None:
+        presence = Presence(90)
+        async with opened() as registry:
+            await registry.record(online("dev", presence=presence), {})
+            await registry.record(presence.tick(T0 + 100 * S), {})
+            (row,) = await registry.connections("dev")
+            assert (row.disconnected_ns, row.reason_disconnected) == (T0, Why.SILENCE)
+            node = await registry.node("dev")
+            assert node is not None
+            assert (node.contact, node.connected_ns) == (Contact.SILENT, None)
+
+    asyncio.run(scenario())
+
+
+def test_a_birth_after_data_names_the_session_of_the_open_connection(opened: Opened) -> None:
+    async def scenario() -> None:
+        presence = Presence(90)
+        async with opened() as registry:
+            await registry.record(presence.observe_data(["dev"], T0), {})
+            await registry.record(online("dev", T0 + S, session="s9", presence=presence), {})
+            (row,) = await registry.connections("dev")
+            assert (row.session, row.reason_connected, row.disconnected_ns) == ("s9", Why.DATA, None)
+
+    asyncio.run(scenario())
+
+
+def test_a_connection_left_open_by_a_crash_is_closed_when_the_node_connects_again(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.record(online("dev", T0), {})
+            await registry.record(online("dev", T0 + 60 * S), {})  # of a presence that knew nothing
+            newest, oldest = await registry.connections("dev")
+            assert newest.disconnected_ns is None
+            assert (oldest.disconnected_ns, oldest.reason_disconnected) == (T0 + 60 * S, Why.UNRECORDED)
+
+    asyncio.run(scenario())
+
+
+def test_a_thousand_nodes_that_reconnect_at_once_are_one_commit(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        presence, batch = Presence(90), []
+        for number in range(1000):
+            batch += online(f"n{number}", presence=presence)
+        async with opened() as registry:
+            calls = 0
+            transact = registry.database._transact
+
+            def counting(engine: Engine, work: Callable[[Connection], Any]) -> Any:
+                nonlocal calls
+                calls += 1
+                return transact(engine, work)
+
+            monkeypatch.setattr(registry.database, "_transact", counting)
+            await registry.record(batch, presence.take_last_seen())
+            assert calls == 1
+            _, total = await registry.nodes(NodeFilter(contact=Contact.ONLINE))
+            assert total == 1000
+
+    asyncio.run(scenario())
+
+
+def test_a_batch_that_fails_leaves_nothing_behind(opened: Opened) -> None:
+    async def scenario() -> None:
+        broken = Transition("dev", Change.ONLINE, 2**70, "too large for the database")
+        async with opened() as registry:
+            with pytest.raises((RegistryError, OverflowError)):
+                await registry.record([*online("other"), broken], {})
+            assert await registry.node("other") is None
+
+    asyncio.run(scenario())
+
+
+def test_after_a_restart_presence_goes_on_where_it_stopped(opened: Opened) -> None:
+    async def scenario() -> None:
+        first = Presence(90)
+        async with opened() as registry:
+            await registry.record(online("dev", presence=first) + first.observe_data(["other"], T0), {"dev": T0 + S})
+        async with opened() as registry:
+            second = Presence(90)
+            second.restore(await registry.everyone(), T0 + 60 * S)
+            again = Status(NodeState.ONLINE, ts=T0 // 1_000_000, session="s1")
+            assert second.observe_status("dev", again, T0 + 61 * S, retained=True) == []
+            assert second.observe_data(["dev", "other"], T0 + 62 * S) == []
+            await registry.record((), second.take_last_seen())
+            assert len(await registry.connections("dev")) == 1
+            row = await registry.node("dev")
+            assert row is not None
+            assert row.last_seen_ns == T0 + 62 * S
+
+    asyncio.run(scenario())
+
+
+def test_nodes_are_paged_in_order_and_filtered(opened: Opened) -> None:
+    async def scenario() -> None:
+        presence = Presence(90)
+        async with opened() as registry:
+            await registry.record(presence.observe_data([f"n{number}" for number in range(7)], T0), {})
+            await registry.declare("Pump-1", ["cellar", "all"])
+            await registry.declare("n3", ["all"])
+            page, total = await registry.nodes(NodeFilter(), limit=3)
+            assert ([row.node for row in page], total) == (["Pump-1", "n0", "n1"], 8)
+            page, _ = await registry.nodes(NodeFilter(), after="n1", limit=3)
+            assert [row.node for row in page] == ["n2", "n3", "n4"]
+            for chosen, expected in [
+                (NodeFilter(standing=Standing.DECLARED), ["Pump-1", "n3"]),
+                (NodeFilter(contact=Contact.NEVER), ["Pump-1"]),
+                (NodeFilter(text="PUMP"), ["Pump-1"]),
+                (NodeFilter(text="%"), []),
+                (NodeFilter(text="_"), []),
+                (NodeFilter(group="cellar"), ["Pump-1"]),
+                (NodeFilter(group="all", text="n"), ["n3"]),
+            ]:
+                page, total = await registry.nodes(chosen)
+                assert ([row.node for row in page], total) == (expected, len(expected))
+            page, _ = await registry.nodes(NodeFilter(group="cellar"))
+            assert page[0].groups == ("all", "cellar")
+
+    asyncio.run(scenario())
+
+
+def test_a_node_declared_after_it_appeared_keeps_its_history(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.record(online("dev"), {})
+            assert await registry.declare("dev") is True
+            assert await registry.declare("dev", ["ignored"]) is False
+            row = await registry.node("dev")
+            assert row is not None
+            assert (row.standing, row.contact, row.first_seen_ns, row.groups) == (
+                Standing.DECLARED,
+                Contact.ONLINE,
+                T0,
+                (),
+            )
+
+    asyncio.run(scenario())
+
+
+def test_a_removed_node_leaves_nothing(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.declare("dev", ["g"])
+            await registry.record(online("dev"), {})
+            assert await registry.remove("dev") is True
+            assert await registry.remove("dev") is False
+            assert await registry.node("dev") is None
+            assert await registry.connections("dev") == []
+            await registry.record((), {"dev": T0})  # heard of late: no row to update
+            assert await registry.node("dev") is None
+
+    asyncio.run(scenario())
+
+
+def test_connections_are_paged_newest_first(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            for turn in range(5):
+                await registry.record(online("dev", T0 + turn * S), {})
+            first = await registry.connections("dev", limit=2)
+            second = await registry.connections("dev", before=first[-1].id, limit=2)
+            times = [row.connected_ns for row in first + second]
+            assert times == [T0 + turn * S for turn in (4, 3, 2, 1)]
+
+    asyncio.run(scenario())
+
+
+def test_connections_older_than_a_year_are_dropped_unless_they_last(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            for turn in range(2):
+                await registry.record(online("dev", T0 + turn * S), {})
+            assert await registry.maintain(T0 + 366 * 86_400 * S) == 1
+            (row,) = await registry.connections("dev")
+            assert row.disconnected_ns is None
+
+    asyncio.run(scenario())
+
+
+def test_a_huge_inventory_is_replaced_by_a_note(opened: Opened) -> None:
+    async def scenario() -> None:
+        status = Status(NodeState.ONLINE, info={"junk": "x" * 100_000})
+        async with opened() as registry:
+            await registry.record(Presence(90).observe_status("dev", status, T0, retained=False), {})
+            row = await registry.node("dev")
+            assert row is not None
+            assert list(row.info) == ["left_out"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["'; DROP TABLE nodes; --", "%", "é" * 64, 'a"b', "\U0001f4a9"])
+def test_hostile_names_are_only_names(opened: Opened, name: str) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.record(Presence(90).observe_data([name], T0), {name: T0})
+            row = await registry.node(name)
+            assert row is not None
+            assert row.node == name
+            assert (await registry.nodes(NodeFilter(text=name)))[1] == 1
+
+    asyncio.run(scenario())
+
+
+def test_the_event_loop_goes_on_while_the_database_works(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            started, turns = asyncio.Event(), 0
+            loop = asyncio.get_running_loop()
+
+            def slow(connection: Connection) -> None:
+                loop.call_soon_threadsafe(started.set)
+                steps = "SELECT i + 1 FROM n WHERE i < 300000"
+                connection.execute(
+                    text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL " + steps + ") SELECT max(i) FROM n")
+                )
+
+            work = asyncio.create_task(registry.database.run(slow))
+            await started.wait()
+            while not work.done():
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns > 1
+
+    asyncio.run(scenario())
+
+
+def test_the_database_allows_no_second_open_connection(paths: StatePaths, opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.record(online("dev"), {})
+
+    asyncio.run(scenario())
+    database = sqlite3.connect(paths.registry)
+    with pytest.raises(sqlite3.IntegrityError):
+        database.execute("INSERT INTO connections (node, connected_ns, reason_connected) VALUES ('dev', 1, 'x')")
+    database.close()
+
+
+def test_the_file_is_readable_for_its_owner_only(paths: StatePaths, opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            await registry.declare("dev")
+            assert {path.stat().st_mode & 0o777 for path in paths.root.glob("hub.db*")} == {0o600}
+
+    asyncio.run(scenario())
+
+
+def test_an_old_database_is_brought_up_to_date_step_by_step_and_keeps_its_rows(tmp_path: Path) -> None:
+    def add_table(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE commands (id INTEGER)"))
+
+    def fill_table(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO commands SELECT 7"))
+
+    async def scenario() -> None:
+        url = sqlite_url(tmp_path / "hub.db")
+        async with Registry(url) as registry:
+            await registry.declare("dev")
+        for _ in range(2):  # the second time there is nothing left to do
+            async with Database(url, migrations=(add_table, fill_table)) as database:
+                rows = await database.run(lambda connection: connection.execute(text("SELECT id FROM commands")).all())
+                nodes = await database.run(lambda connection: connection.execute(text("SELECT node FROM nodes")).all())
+                assert (rows, nodes) == ([(7,)], [("dev",)])
+
+    asyncio.run(scenario())
+
+
+def test_a_step_that_fails_leaves_the_database_as_it_was(tmp_path: Path) -> None:
+    def broken(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE half (id INTEGER)"))
+        connection.execute(text("INSERT INTO nowhere VALUES (1)"))
+
+    async def scenario() -> None:
+        url = sqlite_url(tmp_path / "hub.db")
+        async with Registry(url):
+            pass
+        with pytest.raises(RegistryError, match="nowhere"):
+            async with Database(url, migrations=(broken,)):
+                pass
+        async with Database(url) as database:
+            tables = await database.run(lambda c: c.execute(text("SELECT name FROM sqlite_master")).scalars().all())
+            assert "half" not in tables
+
+    asyncio.run(scenario())
+
+
+def test_a_database_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        url = sqlite_url(tmp_path / "hub.db")
+        async with Database(url, migrations=(lambda _: None,) * 3):
+            pass
+        with pytest.raises(RegistryError, match=r"newer iothub \(schema 4, this one knows 1\): install"):
+            async with Registry(url):
+                pass
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("nonsense", "no SQLAlchemy URL"),
+        ("oracle+nodriver://user:secret@host/db", "no driver"),
+        ("sqlite:////nowhere/at/all/hub.db", "No such file"),
+    ],
+)
+def test_a_url_that_cannot_be_opened_is_told_without_its_password(url: str, told: str) -> None:
+    async def scenario() -> str:
+        with pytest.raises(RegistryError, match=told) as caught:
+            async with Registry(url):
+                pass
+        return str(caught.value)
+
+    assert "secret" not in asyncio.run(scenario())
+
+
+def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "hub.db").write_bytes(b"this is not a database, not at all, really not" * 50)
+        with pytest.raises(RegistryError, match="not a database"):
+            async with Registry(sqlite_url(tmp_path / "hub.db")):
+                pass
+
+    asyncio.run(scenario())
+
+
+def test_a_closed_registry_refuses_calls(opened: Opened) -> None:
+    async def scenario() -> None:
+        async with opened() as registry:
+            pass
+        with pytest.raises(RegistryError, match="closed"):
+            await registry.node("dev")
+
+    asyncio.run(scenario())
