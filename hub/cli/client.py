@@ -23,6 +23,8 @@ _TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, read=120.0)
 _M = TypeVar("_M", bound=BaseModel)
 #: Most that the API puts on one page.
 _PAGE: Final = 1000
+#: What the API says to programmers, for people.
+_IN_OUR_WORDS: Final = {"no-node": "there is no such node; `iothub nodes` lists those that there are"}
 Params = dict[str, str | int | float]
 
 
@@ -160,7 +162,8 @@ def refusal(response: httpx.Response) -> CliError:
         )
     more = [f"\n  {item.where}: {item.message}" for item in (problem.errors or ())[1:]]
     kind = problem.type.rpartition(":")[2] if problem.type != "about:blank" else ""
-    return Refused(problem.detail + "".join(more), response.status_code, kind)
+    detail = _IN_OUR_WORDS.get(kind, problem.detail)
+    return Refused(detail + "".join(more), response.status_code, kind)
 
 
 def _token(settings: Settings) -> str:

@@ -20,7 +20,8 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Last = Annotated[str | None, typer.Option("--last", metavar="DURATION", help="How far back, e.g. 90s, 5m, 2h, 7d.")]
 _Start = Annotated[str | None, typer.Option("--start", metavar="TIME", help="ISO 8601 or ms since 1970.")]
 _Stop = Annotated[str | None, typer.Option("--stop", metavar="TIME", help="Not included; default: now.")]
-_JSON_TYPE = "application/json"
+#: Names shown where nothing was found.
+_LISTED = 20
 _CSV_TYPE = "text/csv"
 _ARROW_TYPE = "application/vnd.apache.arrow.stream"
 
@@ -228,12 +229,9 @@ def _nothing(api: Api, asked: str, measurement: str) -> str:
     here = list(api.items("/series", Series, {"measurement": measurement}))
     if here:
         newest = max(here, key=lambda each: each.last)
-        fields = ", ".join(sorted({each.field for each in here})[:12])
-        return (
-            f"no values of {asked} in this range. {measurement} has the fields {fields}; "
-            f"the newest value is from {newest.last} ({ago(newest.last)})."
-        )
-    known = ", ".join(sorted({each.measurement for each in api.items("/series", Series)})[:20])
+        fields = ", ".join(sorted({f"{each.measurement}.{each.field}" for each in here})[:_LISTED])
+        return f"no values of {asked} in this range. There are: {fields}; the newest value came {ago(newest.last)}."
+    known = ", ".join(sorted({each.measurement for each in api.items("/series", Series)})[:_LISTED])
     stored = f"Stored are: {known}." if known else "Nothing is stored yet; `iothub tail` shows what arrives."
     return f"no values of {asked}. {stored}"
 

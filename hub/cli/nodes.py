@@ -183,7 +183,10 @@ def _print_head(detail: NodeDetail) -> None:
     }
     if detail.groups:
         values["groups"] = ", ".join(map(printable, detail.groups))
-    pairs(values | {printable(name): printable(_text(value)) for name, value in detail.info.items()})
+    pairs(
+        values
+        | {printable(name.removesuffix("_bytes")): printable(_text(name, value)) for name, value in detail.info.items()}
+    )
 
 
 def _print_values(detail: NodeDetail) -> None:
@@ -251,5 +254,10 @@ def _print_declared(declared: DeclaredNode) -> None:
     print(f"  iothub query 'room.*' --node {declared.node}")
 
 
-def _text(value: object) -> str:
+def _text(name: str, value: object) -> str:
+    """A fact from the birth message."""
+    from hub.cli.units import size
+
+    if name.endswith("_bytes") and isinstance(value, int | float):
+        return size(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

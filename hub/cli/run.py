@@ -82,6 +82,8 @@ def make_state(settings: Settings) -> None:
     Raises:
         CliError: no permission, or a file stands in the way.
     """
+    # Everything that this process and its children write is for this user only.
+    os.umask(0o077)
     try:
         state_paths(settings).make()
     except OSError as error:
