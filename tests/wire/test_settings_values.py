@@ -40,6 +40,10 @@ def test_a_secret_is_never_shown(tmp_path: Path, text: str) -> None:
     assert "hunter2" not in repr(caught.value.problems)
 
 
+def test_a_secret_that_is_no_text_is_not_shown_either(tmp_path: Path) -> None:
+    assert problems(write(tmp_path, "[mqtt]\npassword = 13572468")) == ["F:2: mqtt.password: must be text"]
+
+
 def test_a_secret_variable_is_never_shown() -> None:
     assert "hunter2" not in str(problems(None, {"IOTHUB_MQTT": '{"password": ["hunter2"]}'}))
 
