@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import mqtt5
 import numpy as np
 
+from hub.link_options import LinkDown, LinkError, LinkOptions, LinkRefused
+
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Sequence
+
+    from hub.link_options import Filter
 
 _READ_BYTES: Final = 1 << 20
 #: After a read of less than this the socket is left alone for a moment, so that the next read finds more.
@@ -28,59 +30,6 @@ _PACKET_IDS: Final = 65_535
 
 #: A received PUBLISH: topic, payload, retain, packet_id (None at QoS 0), response_topic, correlation_data, …
 Message = mqtt5.PublishPacket
-
-
-class LinkError(Exception):
-    """Root of this file's errors.
-
-    LinkError
-    ├── LinkDown      no connection, or it broke: try again
-    └── LinkRefused   the broker said no (reason code): try again slowly, a person may have to act
-    """
-
-
-class LinkDown(LinkError):  # noqa: N818  the name says what the caller does
-    """There is no connection; whatever was under way is unknown."""
-
-
-class LinkRefused(LinkError):  # noqa: N818
-    """CONNACK, SUBACK or DISCONNECT with a reason code that says no."""
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A subscription. ``snapshot``: only take the retained messages, at every connect."""
-
-    topic: str
-    snapshot: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """Message that the broker publishes when this connection breaks."""
-
-    topic: str
-    payload: bytes
-    retain: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class LinkOptions:
-    """Where and how to connect."""
-
-    host: str
-    port: int
-    client_id: str
-    username: str | None = None
-    password: str | None = None
-    keep_alive_s: int = 15
-    #: QoS 1 messages the broker may send ahead of our acknowledgements.
-    receive_max: int = 20_000
-    session_expiry_s: int = 14 * 86_400
-    tls: ssl.SSLContext | None = None
-    will: Will | None = None
-    max_in_flight_messages: int = 64_000
-    max_in_flight_bytes: int = 64 << 20
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -211,7 +160,7 @@ class Connection(asyncio.BufferedProtocol):
         self._suback = asyncio.get_running_loop().create_future()
         self.send(mqtt5.SubscribePacket(self._packet_id(), wanted).write())
         for topic_filter, code in zip(filters, await self._suback, strict=True):
-            if int(code) >= _REFUSED:
+            if int(code) >= _REFUSED and not topic_filter.optional:
                 raise LinkRefused(f"the broker refused the subscription to {topic_filter.topic!r}: {_words(code)}")
         if snapshot:
             topics = [topic_filter.topic for topic_filter in filters]

@@ -1,26 +1,35 @@
-"""The chain node → broker → link → decoder → store, and which of its links is broken."""
+"""The chain node → broker → link → decoder → store, and which of its links is broken.
+
+Health means that what nodes send is stored, not that things are connected: a chain in which nodes are online and
+nothing has been stored for a while is broken somewhere, and the first link that does not hold says where.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hub.api.parts import Health, HealthLink
 from hub.nodes.model import Contact
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
+    from hub.broker_watch import BrokerWatch
     from hub.link import Link
     from hub.nodes.presence import Presence
     from hub.pipeline import Pipeline
 
+#: A group that takes longer than this to become durable is stuck.
+_STUCK_S: Final = 30.0
+#: Nodes are online and nothing was stored for this long: nothing useful comes.
+_QUIET_S: Final = 300.0
+#: More refused than this share of the last messages: the decoder and the nodes do not speak the same language.
+_REFUSED_SHARE: Final = 0.5
 
-def chain(link: Link, pipeline: Pipeline, presence: Presence, now_ns: int) -> Health:
+
+def chain(link: Link, pipeline: Pipeline, presence: Presence, watch: BrokerWatch, now_ns: int) -> Health:
     """The state of each link, first link first."""
-    up = link.connected.is_set()
     counts = presence.counts()
     online, known = counts[Contact.ONLINE], sum(counts.values())
-    stored_s = (now_ns - pipeline.stored_ns) / NS_PER_S if pipeline.stored_ns else None
-    stored = f"last stored {stored_s:.0f} s ago" if stored_s is not None else "nothing stored since the start"
     return Health(
         (
             HealthLink(
@@ -28,7 +37,53 @@ def chain(link: Link, pipeline: Pipeline, presence: Presence, now_ns: int) -> He
                 online > 0 or known == 0,
                 f"{online} of {known} nodes online" if known else "no node has been heard yet",
             ),
-            HealthLink("broker", up, "connected" if up else f"no connection: {link.trouble}"),
-            HealthLink("store", not pipeline.trouble, pipeline.trouble or stored),
+            _broker(link, watch),
+            _link(link, pipeline, now_ns),
+            _decoder(pipeline),
+            _store(pipeline, online, now_ns),
         )
     )
+
+
+def _broker(link: Link, watch: BrokerWatch) -> HealthLink:
+    if not link.connected.is_set():
+        return HealthLink("broker", ok=False, detail=f"no connection: {link.trouble}")
+    if watch.dropped:
+        return HealthLink(
+            "broker",
+            ok=False,
+            detail=f"connected, but it dropped {watch.dropped} messages since the hub started; "
+            "raise broker.max_queued_messages and look for clients that do not keep up",
+        )
+    return HealthLink("broker", ok=True, detail=f"connected; holds {watch.held} messages")
+
+
+def _link(link: Link, pipeline: Pipeline, now_ns: int) -> HealthLink:
+    waiting_s = pipeline.waiting_s(now_ns)
+    stuck = waiting_s > _STUCK_S
+    detail = f"{link.in_flight_messages} messages read and not yet acknowledged, the oldest for {waiting_s:.1f} s"
+    return HealthLink("link", not stuck, detail + ("; see store" if stuck else ""))
+
+
+def _decoder(pipeline: Pipeline) -> HealthLink:
+    refused, recent = pipeline.recent
+    if recent and refused / recent > _REFUSED_SHARE:
+        return HealthLink(
+            "decoder",
+            ok=False,
+            detail=f"{refused} of the last {recent} messages were refused; `iothub rejects list` says why",
+        )
+    return HealthLink("decoder", ok=True, detail=f"{refused} of the last {recent} messages were refused")
+
+
+def _store(pipeline: Pipeline, online: int, now_ns: int) -> HealthLink:
+    if pipeline.trouble:
+        return HealthLink("store", ok=False, detail=pipeline.trouble)
+    quiet_s = (now_ns - (pipeline.data_ns or pipeline.started_ns)) / NS_PER_S
+    if pipeline.data_ns:
+        detail = f"last stored {quiet_s:.0f} s ago"
+    else:
+        detail = f"nothing stored since the start {quiet_s:.0f} s ago"
+    if online and quiet_s > _QUIET_S:
+        return HealthLink("store", ok=False, detail=f"{detail}, though {online} nodes are online")
+    return HealthLink("store", ok=True, detail=detail)

@@ -19,6 +19,8 @@ from wire.point import NS_PER_MS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hub.broker_watch import BrokerWatch
+    from hub.clocks import Clocks
     from hub.control import Controls
     from hub.group import Group
     from hub.guard import Clash, Guard
@@ -39,6 +41,8 @@ class Intake:
         routes: topic → format.
         guard: remembers the types of series.
         controls: decodes control messages.
+        watch: takes what the broker says about itself.
+        clocks: takes times that were refused.
         on_clash: called once a series that met a value of another type.
         clock_ns: wall clock.
     """
@@ -48,6 +52,8 @@ class Intake:
         routes: Routes,
         guard: Guard,
         controls: Controls,
+        watch: BrokerWatch,
+        clocks: Clocks,
         *,
         on_clash: Callable[[str, Clash], None],
         clock_ns: Callable[[], int] = time.time_ns,
@@ -55,6 +61,8 @@ class Intake:
         self._routes = routes
         self._guard = guard
         self._controls = controls
+        self._watch = watch
+        self._clocks = clocks
         self._on_clash = on_clash
         self._clock_ns = clock_ns
         self._arrival_ns = 0
@@ -110,14 +118,29 @@ class Intake:
             refused += checked.refused
             for clash in checked.clashes:
                 self._on_clash(message.topic, clash)
+            if checked.point is None and point.ts_ns > arrival_ns:
+                self._clocks.observe_one(route.node, point.ts_ns, arrival_ns)
             if checked.point is not None:
                 kept.append(checked.point)
                 if route.careful and (dropped := _dropped(checked.point)) is not None:
                     group.sequences.append((route.node, dropped))
+        self._note_refused(group, message, route.node, arrival_ns, kept, refused, untimed)
+        return kept
+
+    @staticmethod
+    def _note_refused(  # noqa: PLR0917  one caller, above
+        group: Group,
+        message: Message,
+        node: str,
+        arrival_ns: int,
+        kept: list[Point],
+        refused: list[RefusedValue],
+        untimed: int,
+    ) -> None:
         if untimed and not kept:
             group.refuse(
                 message,
-                route.node,
+                node,
                 arrival_ns,
                 Reason.RETAINED_SNAPSHOT,
                 "a retained message without ts of its own says what was, not when",
@@ -126,12 +149,15 @@ class Intake:
             detail = "; ".join(f"{value.reason}: {value.detail}" for value in refused[:_SHOWN])
             if len(refused) > _SHOWN:
                 detail += f"; and {len(refused) - _SHOWN} more"
-            group.refuse(message, route.node, arrival_ns, refused[0].reason, detail, partial=bool(kept))
+            group.refuse(message, node, arrival_ns, refused[0].reason, detail, partial=bool(kept))
             if kept:
-                group.values.update((route.node, value.reason) for value in refused)
-        return kept
+                group.values.update((node, value.reason) for value in refused)
 
     def _not_data(self, message: Message, route: Route, arrival_ns: int, group: Group) -> None:
+        if route.of_broker:
+            self._watch.observe(message.topic, message.payload)
+            group.controls.append(Control(route, message, None, arrival_ns))
+            return
         if route.refusal is not None:
             group.refuse(message, None, arrival_ns, route.refusal.reason, route.refusal.detail)
             return

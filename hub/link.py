@@ -18,18 +18,8 @@ from typing import TYPE_CHECKING, Final, Never
 
 import structlog
 
-from hub.connection import (
-    Connection,
-    Filter,
-    LinkDown,
-    LinkError,
-    LinkOptions,
-    LinkRefused,
-    Message,
-    Will,
-    connect_packet,
-    encode_pubacks,
-)
+from hub.connection import Connection, Message, connect_packet, encode_pubacks
+from hub.link_options import Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

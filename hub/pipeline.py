@@ -30,9 +30,10 @@ from wire.point import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from hub.clocks import Clocks
     from hub.control import Controls
     from hub.intake import Intake
-    from hub.ledger import Ledger
+    from hub.ledger import Ledger, Settled
     from hub.link import Batch, Link
     from hub.metrics import Metrics
     from hub.rejects import Rejects
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 _RETRY_FIRST_S: Final = 0.2
 _RETRY_LAST_S: Final = 10.0
 _REMIND_S: Final = 60.0
+#: Messages by which the share of refused ones is judged, roughly.
+_RECENT: Final = 2_000
 
 _T = TypeVar("_T")
 
@@ -66,6 +69,7 @@ class Pipeline:
         rejects: Rejects,
         ledger: Ledger,
         controls: Controls,
+        clocks: Clocks,
         metrics: Metrics,
         observers: Sequence[Observer] = (),
         followers: Sequence[Follower] = (),
@@ -79,6 +83,7 @@ class Pipeline:
         self._rejects = rejects
         self._ledger = ledger
         self._controls = controls
+        self._clocks = clocks
         self._followers = tuple(followers)
         self._metrics = metrics
         self._observers = tuple(observers)
@@ -92,8 +97,12 @@ class Pipeline:
         self._stopping = False
         #: Why writing stands still; empty while it does not.
         self.trouble = ""
-        #: When a group was last made durable, ns; 0 = never.
-        self.stored_ns = 0
+        #: When a group with data was last made durable, ns; 0 = never.
+        self.data_ns = 0
+        self.started_ns = clock_ns()
+        #: Refused and all messages of the last few groups.
+        self.recent = (0, 0)
+        self._writing_since_ns = 0
 
     async def run(self) -> None:
         """Take, store and acknowledge until ``stop``.
@@ -105,6 +114,11 @@ class Pipeline:
             reader = tasks.create_task(self._read(), name="reader")
             await self._write()
             reader.cancel()
+
+    def waiting_s(self, now_ns: int) -> float:
+        """Seconds that the oldest message that is not durable yet has been waiting."""
+        oldest_ns = self._writing_since_ns or (self._group.first_ns if self._group.batches else 0)
+        return max(now_ns - oldest_ns, 0) / NS_PER_S if oldest_ns else 0.0
 
     def stop(self) -> None:
         """Take nothing more from the broker; ``run`` returns once what was taken is durable and acknowledged."""
@@ -152,6 +166,7 @@ class Pipeline:
 
     async def _finish(self, group: Group) -> None:
         points = group.points
+        self._writing_since_ns = group.first_ns
         for observe in self._observers:
             observe(points)
         began = time.perf_counter()
@@ -161,16 +176,30 @@ class Pipeline:
         if group.rejects:
             await self._durably(lambda: self._rejects.keep(group.rejects))
         duplicates = group.duplicates(result) - lost
-        self._controls.observe(group.controls, set(group.nodes), group.first_ns)
+        newest = dict(zip(group.nodes, group.ends, strict=True))
+        self._clocks.observe(newest, points, group.first_ns)
+        self._controls.observe(group.controls, newest, group.first_ns)
         await self._durably(self._controls.flush)
         settled = group.settle(duplicates, lost)
         await self._durably(lambda: self._ledger.settle(settled))
         for batch in group.batches:
             self._link.acknowledge(batch)
-        self.stored_ns = self._clock_ns()
-        self._metrics.settled(settled, result, (self.stored_ns - group.first_ns) / NS_PER_S)
+        now_ns = self._clock_ns()
+        self._writing_since_ns = 0
+        self._note(settled, now_ns)
+        self._metrics.settled(settled, result, (now_ns - group.first_ns) / NS_PER_S)
         for follow in self._followers:
             follow(group, duplicates, lost)
+
+    def _note(self, settled: Settled, now_ns: int) -> None:
+        """Remember what health is judged by."""
+        if settled.stored or settled.duplicate:
+            self.data_ns = now_ns
+        refused, recent = self.recent
+        if recent > _RECENT:
+            refused, recent = refused // 2, recent // 2
+        data = settled.stored.total() + settled.duplicate.total()
+        self.recent = (refused + settled.refused.total(), recent + data + settled.refused.total())
 
     def _refused_by_store(self, group: Group, result: WriteResult) -> set[int]:
         """Reject what the store refused for good; return the indices of the messages that it took nothing of."""

@@ -36,6 +36,8 @@ class Route(msgspec.Struct, gc=False):
     context: Context | None = None
     #: Points of this topic are looked at one by one: it says what a node's outbox dropped.
     careful: bool = False
+    #: What the broker says about itself.
+    of_broker: bool = False
     #: Set for control messages.
     address: Address | None = None
     #: Set for topics that are refused.
@@ -77,6 +79,8 @@ class Routes:
         return route
 
     def _route(self, topic: str) -> Route:
+        if topic.startswith("$SYS/"):
+            return Route("", of_broker=True)
         for source in self._sources:
             if matches(source.filter, topic):
                 node = check_node_id(_filled(source.node, topic))

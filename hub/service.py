@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from sqlalchemy import URL
 
+from hub import broker_watch
 from hub.api.app import create_app
 from hub.api.parts import Parts
 from hub.api.schemas import Broker
@@ -27,6 +28,8 @@ from hub.api.server import serve
 from hub.background import HubStatus, collect_garbage, maintain, tick
 from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub, password_of
+from hub.broker_watch import BrokerWatch
+from hub.clocks import Clocks
 from hub.config import BrokerMode
 from hub.control import Controls
 from hub.guard import Clash, Guard, GuardLimits
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
 
     from hub.config import Settings
     from hub.nodes.model import Transition
+    from hub.store.base import Store
     from wire.settings import MqttSettings
 
 _TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
@@ -84,7 +88,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
     topics, clock_ns = Topics(mqtt.root), time.time_ns
     async with contextlib.AsyncExitStack() as stack:
         registry = await stack.enter_async_context(Registry(_registry_url(settings, paths)))
-        store = await stack.enter_async_context(_store(settings, paths))
+        store: Store = await stack.enter_async_context(_store(settings, paths))
         rejects = await stack.enter_async_context(
             Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
         )
@@ -92,6 +96,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         password = await ensure_local_access(registry, paths)
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
+        clocks, watch = Clocks(), BrokerWatch(metrics)
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         guard = Guard(_guard_limits(settings))
@@ -101,6 +106,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             Routes(topics, _limits(settings), settings.sources, settings.ingest.topic_cache),
             guard,
             controls,
+            watch,
+            clocks,
             on_clash=lambda topic, clash: _report_clash(metrics, topic, clash),
         )
         said = HubStatus(settings.hub.id, topics)
@@ -113,7 +120,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         link = Link(
             _link_options(settings, mqtt, said.will()),
             [Filter(topics.every()), Filter(topics.every_status(), snapshot=True)]
-            + [Filter(source.filter) for source in settings.sources],
+            + [Filter(source.filter) for source in settings.sources]
+            + [Filter(topic, optional=True) for topic in broker_watch.TOPICS],
             on_connect=connected,
         )
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
@@ -125,6 +133,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             rejects=rejects,
             ledger=ledger,
             controls=controls,
+            clocks=clocks,
             metrics=metrics,
             followers=(tell(live), receipts.follow),
             batch_messages=settings.ingest.batch_messages,
@@ -141,7 +150,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 rejects=rejects,
                 ledger=ledger,
                 metrics_text=metrics.text,
-                health=lambda: chain(link, pipeline, presence, clock_ns()),
+                health=lambda: chain(link, pipeline, presence, watch, clock_ns()),
                 accounts=Accounts(for_admin(settings, paths)) if _manages_accounts(settings, paths) else None,
                 broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
             )
@@ -187,7 +196,7 @@ def _registry_url(settings: Settings, paths: StatePaths) -> str | URL:
     return settings.nodes.database_url or URL.create("sqlite", database=str(paths.registry))
 
 
-def _store(settings: Settings, paths: StatePaths) -> DuckStore | MemoryStore:
+def _store(settings: Settings, paths: StatePaths) -> Store:
     wanted = settings.store
     if wanted.kind == "memory":
         return MemoryStore(retention=wanted.retention)
@@ -267,5 +276,5 @@ def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline
     metrics.gauge("iothub_in_flight_messages", "Messages read and not acknowledged", lambda: link.in_flight_messages)
     metrics.gauge("iothub_nodes", "Known nodes", lambda: sum(presence.counts().values()))
     metrics.gauge(
-        "iothub_last_stored_timestamp_seconds", "When a group was last stored", lambda: pipeline.stored_ns / NS_PER_S
+        "iothub_last_stored_timestamp_seconds", "When data was last stored", lambda: pipeline.data_ns / NS_PER_S
     )

@@ -16,7 +16,8 @@ import msgspec
 
 from hub.broker.credentials import password_of
 from hub.broker.errors import BrokerSilent, NotAuthorised, PluginMissing
-from hub.connection import Connection, Filter, LinkDown, LinkOptions, LinkRefused, connect_packet
+from hub.connection import Connection, connect_packet
+from hub.link_options import Filter, LinkDown, LinkOptions, LinkRefused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
