@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from wire.errors import PayloadError, Reason
+from wire.surrogates import mended
 
 _M = TypeVar("_M", bound=msgspec.Struct)
 _FIRST_BYTES = 80
@@ -93,13 +94,13 @@ def encode(message: msgspec.Struct) -> bytes:
 
 
 def decode(payload: bytes, kind: type[_M]) -> _M:
-    """Decode JSON into ``kind``; an empty payload is an empty object.
+    """Decode JSON into ``kind``; an empty payload is an empty object, half characters become U+FFFD.
 
     Raises:
         PayloadError: not UTF-8, not JSON, too deep or not of that shape; the detail names the first bytes.
     """
     try:
-        return msgspec.json.decode(payload or b"{}", type=kind)
+        return msgspec.json.decode(mended(payload.decode()) if b"\\u" in payload else payload or b"{}", type=kind)
     except msgspec.ValidationError as error:
         raise PayloadError(Reason.WRONG_SHAPE, f"{error}; starts with {first_bytes(payload)}") from error
     except msgspec.DecodeError as error:

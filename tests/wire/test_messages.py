@@ -112,6 +112,13 @@ def test_a_command_of_wrong_types_is_refused(payload: bytes) -> None:
         decode(payload, Command)
 
 
+def test_half_a_character_is_replaced_so_that_every_text_can_be_kept() -> None:
+    payload = rb'{"state":"online","session":"\ud83d","info":{"\ude00":["\ud83d\ude00","\\ud83d"]}}'
+    birth = decode(payload, Status)
+    assert birth == Status(NodeState.ONLINE, session="\ufffd", info={"\ufffd": ["😀", "\\ud83d"]})
+    encode(birth)
+
+
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_message_or_a_payload_error(payload: bytes) -> None:
     for kind in (Status, Command, Reply, Receipt):

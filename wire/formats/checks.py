@@ -38,5 +38,5 @@ def too_many_values(payload: bytes, limits: Limits) -> PayloadError:
 
 
 def length_in_bytes(text: str) -> int:
-    """Length as UTF-8; cheap for ASCII."""
-    return len(text) if text.isascii() else len(text.encode())
+    """Length as UTF-8; cheap for ASCII. Half characters, see :mod:`wire.surrogates`, count 3."""
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

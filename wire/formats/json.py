@@ -20,20 +20,27 @@ from wire.errors import PayloadError, Reason
 from wire.formats.base import Context, Decoded, Limits, RefusedValue
 from wire.formats.checks import length_in_bytes, payload_text, too_many_values
 from wire.formats.times import MAX_NS, MIN_NS, timestamp_ns
-from wire.formats.values import MAX_EXACT_INT, put_int
+from wire.formats.values import MAX_EXACT_INT, flatten, shown
 from wire.messages import first_bytes
-from wire.point import NODE_TAG, NS_PER_MS, Point, SeriesKey, Value
+from wire.point import NODE_TAG, NS_PER_MS, Point, SeriesKey
+from wire.surrogates import is_whole
 
 #: Tagged keys interned per topic; past this the table starts anew.
 _TAGGED_KEPT: Final = 10_000
-_LONGEST_SHOWN: Final = 60
 #: Field names remembered per topic; past this the table starts anew.
 _NAMES_KEPT: Final = 10_000
+#: A key is kept in memory for good.
+_MOST_TAGS: Final = 64
+#: What 64 bits hold.
+_MAX_SEQ: Final = 2**63 - 1
+#: int() refuses more digits.
+_MOST_DIGITS: Final = 4300
 _WRAPPER_KEYS: Final = frozenset({"ts", "values", "tags", "seq", "session"})
 
 
-#: Bounds that the decoder checks in passing: what lies outside goes the careful way.
-_Exact = Annotated[float, msgspec.Meta(ge=-float(MAX_EXACT_INT), le=float(MAX_EXACT_INT))]
+#: Bounds that the decoder checks in passing: what lies outside goes the careful way. 2^53 itself does, too: it is what
+#: 2^53 + 1 is rounded to.
+_Exact = Annotated[float, msgspec.Meta(gt=-float(MAX_EXACT_INT), lt=float(MAX_EXACT_INT))]
 _Fields = Annotated[dict[str, _Exact], msgspec.Meta(min_length=1)]
 
 
@@ -43,7 +50,7 @@ class _Numbers(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     values: _Fields
     ts: Annotated[int, msgspec.Meta(ge=MIN_NS // NS_PER_MS + 1, le=MAX_NS // NS_PER_MS)] | None = None
     tags: dict[str, str] | None = None
-    seq: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    seq: Annotated[int, msgspec.Meta(ge=0, le=_MAX_SEQ)] | None = None
     session: str | None = None
 
 
@@ -68,7 +75,7 @@ def decode_json(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
                 if not context.names.issuperset(fields) or len(fields) > context.limits.values_per_message:
                     _learn(fields, context)
                 return Decoded((Point(context.key, arrival_ns, fields),))  # type: ignore[arg-type]  # float is a Value
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, _LookAgain):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, PayloadError, _LookAgain):
             pass
     return _carefully(payload, context, arrival_ns)
 
@@ -93,7 +100,7 @@ def _learn(fields: dict[str, float], context: Context) -> None:
     """Check names that this topic has not had yet, and remember them."""
     limits = context.limits
     if len(fields) > limits.values_per_message or any(
-        not name or length_in_bytes(name) > limits.key_bytes for name in fields
+        not name or length_in_bytes(name) > limits.key_bytes or not is_whole(name) for name in fields
     ):
         raise _LookAgain
     if len(context.names) + len(fields) > _NAMES_KEPT:
@@ -119,20 +126,22 @@ def _interned(tags: dict[str, str], context: Context) -> SeriesKey:
 def _carefully(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
     document = _document(payload, context.limits)
     messages = document if isinstance(document, list) else [document]
+    if len(messages) > context.limits.values_per_message:
+        raise too_many_values(payload, context.limits)
     points: list[Point] = []
     refused: list[RefusedValue] = []
     first_error: PayloadError | None = None
     count = 0
     for i, message in enumerate(messages):
         try:
-            point = _one(message, context, arrival_ns + i, refused)
+            point = _one(message, context, arrival_ns + len(points), refused)
         except PayloadError as error:
             first_error = first_error or error
             refused.append(RefusedValue(error.reason, f"element {i}: {error.detail}"))
             continue
         points.append(point)
         count += len(point.fields)
-    if count > context.limits.values_per_message:
+    if count + len(refused) > context.limits.values_per_message:
         raise too_many_values(payload, context.limits)
     if not points:
         if first_error is None:
@@ -151,9 +160,13 @@ def _document(payload: bytes, limits: Limits) -> Any:
         why = str(error)
     # NaN, Infinity and numbers past the range of a float are no JSON, but devices send them: refuse those alone.
     try:
-        return json.loads(text)
+        return json.loads(text, parse_int=_whole)
     except (ValueError, RecursionError):
         raise PayloadError(Reason.NOT_JSON, f"{why}; starts with {first_bytes(payload)}") from None
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MOST_DIGITS else math.copysign(math.inf, -1 if digits[0] == "-" else 1)
 
 
 def _one(message: Any, context: Context, arrival_ns: int, refused: list[RefusedValue]) -> Point:
@@ -171,61 +184,17 @@ def _one(message: Any, context: Context, arrival_ns: int, refused: list[RefusedV
             key = _interned(_tags(message["tags"]), context)
         seq = _seq(message.get("seq"), refused)
         refused += [
-            RefusedValue(Reason.UNKNOWN_KEY, f"{_shown(name)} beside values") for name in message.keys() - _WRAPPER_KEYS
+            RefusedValue(Reason.UNKNOWN_KEY, f"{shown(name)} beside values") for name in message.keys() - _WRAPPER_KEYS
         ]
     elif "ts" in message and "values" in message:
         raise PayloadError(Reason.WRONG_SHAPE, f"values must be an object, not {_named(message['values'])}")
     before = len(refused)
-    fields = _flatten(values, context.limits, refused)
+    fields = flatten(values, context.limits, refused)
     if not fields:
         if len(refused) > before:
             raise PayloadError(refused[before].reason, "; ".join(r.detail for r in refused[before:][:3]))
         raise PayloadError(Reason.NO_VALUES, "no values: an empty object, or nulls only")
     return Point(key, ts_ns, fields, seq)
-
-
-def _flatten(values: dict[str, Any], limits: Limits, refused: list[RefusedValue]) -> dict[str, Value]:
-    fields: dict[str, Value] = {}
-    # A stack of its own: depth is limited by a setting, not by Python.
-    waiting: list[tuple[str, Any, int]] = [(name, value, 1) for name, value in reversed(values.items())]
-    while waiting:
-        name, value, depth = waiting.pop()
-        if isinstance(value, dict | list):
-            if depth >= limits.depth and value:
-                refused.append(RefusedValue(Reason.TOO_DEEP, f"{_shown(name)}: deeper than {limits.depth} levels"))
-                continue
-            inner = value.items() if isinstance(value, dict) else ((str(i), v) for i, v in enumerate(value))
-            waiting += reversed([(f"{name}.{k}", v, depth + 1) for k, v in inner])
-        elif value is not None:
-            problem = _put(fields, name, value, limits)
-            if problem is not None:
-                refused.append(problem)
-        if len(fields) > limits.values_per_message:
-            break
-    return fields
-
-
-def _put(fields: dict[str, Value], name: str, value: Any, limits: Limits) -> RefusedValue | None:
-    if not name or length_in_bytes(name) > limits.key_bytes:
-        what = f"longer than {limits.key_bytes} bytes (limits.key_bytes)" if name else "an empty name"
-        return RefusedValue(Reason.KEY_TOO_LONG if name else Reason.WRONG_SHAPE, f"{_shown(name)}: {what}")
-    if name in fields:
-        return RefusedValue(Reason.WRONG_SHAPE, f"{_shown(name)} is there twice")
-    if isinstance(value, bool):
-        fields[name] = value
-    elif isinstance(value, int):
-        put_int(fields, name, value)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            return RefusedValue(Reason.NOT_FINITE, f"{_shown(name)} = {value}")
-        fields[name] = value
-    elif length_in_bytes(value) > limits.text_bytes:
-        return RefusedValue(
-            Reason.TEXT_TOO_LONG, f"{_shown(name)}: text of {length_in_bytes(value)} bytes (limits.text_bytes)"
-        )
-    else:
-        fields[name] = value
-    return None
 
 
 # -- what stands beside values ----------------------------------------------------------------------------------------
@@ -241,28 +210,32 @@ def _tags(given: Any) -> dict[str, str]:
         elif isinstance(value, str | int | float):
             tags[name] = str(value)
         elif value is not None:
-            raise PayloadError(Reason.BAD_TAG, f"tag {_shown(name)} must be text, a number or a boolean")
+            raise PayloadError(Reason.BAD_TAG, f"tag {shown(name)} must be text, a number or a boolean")
     return tags
 
 
 def _checked_tags(tags: dict[str, str], limits: Limits) -> tuple[tuple[str, str], ...]:
     """Sorted, without empty ones, which say the same as none (InfluxDB cannot hold them)."""
+    if len(tags) > _MOST_TAGS:
+        raise PayloadError(Reason.BAD_TAG, f"{len(tags)} tags, {_MOST_TAGS} are allowed")
     for name, value in tags.items():
         if not name or length_in_bytes(name) > limits.key_bytes or length_in_bytes(value) > limits.tag_bytes:
             raise PayloadError(
                 Reason.BAD_TAG,
-                f"tag {_shown(name)}: 1 to {limits.key_bytes} bytes of name (limits.key_bytes) "
+                f"tag {shown(name)}: 1 to {limits.key_bytes} bytes of name (limits.key_bytes) "
                 f"and at most {limits.tag_bytes} of value (limits.tag_bytes) are allowed",
             )
+        if not (is_whole(name) and is_whole(value)):
+            raise PayloadError(Reason.BAD_TAG, f"tag {shown(name)}: half a character, which UTF-8 cannot hold")
     if NODE_TAG in tags:
         raise PayloadError(Reason.BAD_TAG, f"tag {NODE_TAG!r} is set by the hub from the topic")
     return tuple(sorted(item for item in tags.items() if item[1]))
 
 
 def _seq(seq: Any, refused: list[RefusedValue]) -> int | None:
-    if seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq < 1 << 63):
+    if seq is None or (isinstance(seq, int) and not isinstance(seq, bool) and 0 <= seq <= _MAX_SEQ):
         return seq
-    refused.append(RefusedValue(Reason.WRONG_SHAPE, f"seq = {_shown(str(seq))}: a whole number from 0 is wanted"))
+    refused.append(RefusedValue(Reason.WRONG_SHAPE, f"seq = {shown(str(seq))}: a whole number from 0 is wanted"))
     return None
 
 
@@ -270,7 +243,3 @@ def _named(value: Any) -> str:
     return {dict: "an object", list: "an array", str: "text", bool: "a boolean", type(None): "null"}.get(
         type(value), "a number"
     )
-
-
-def _shown(text: str) -> str:
-    return repr(text[:_LONGEST_SHOWN])

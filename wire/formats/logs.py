@@ -20,6 +20,7 @@ from wire.formats.times import timestamp_ns
 from wire.formats.values import flatten
 from wire.messages import first_bytes
 from wire.point import LOG_MEASUREMENT, NODE_TAG, NS_PER_MS, Point, SeriesKey
+from wire.surrogates import mended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +107,7 @@ def _records(text: str) -> Sequence[dict[str, Any]]:
     """Take the message apart; what is neither an object nor an array of objects and texts is a text itself."""
     if text.lstrip()[:1] in ("{", "["):
         try:
-            decoded = _decoder.decode(text)
+            decoded = _decoder.decode(mended(text))
         except (msgspec.DecodeError, RecursionError):
             decoded = text  # such as "[error] disk full"
         if isinstance(decoded, dict):

@@ -209,3 +209,9 @@ def test_any_bytes_are_points_or_a_payload_error(payload: bytes) -> None:
     except PayloadError:
         return
     assert all(isinstance(p.fields["message"], str) for p in decoded.points)
+
+
+def test_a_message_cut_in_the_middle_of_a_character_is_kept() -> None:
+    point = only_point(rb'{"message":"cut \ud83d","source":"\ude00","fields":{"whole":"\ud83d\ude00"}}')
+    assert point.fields == {"message": "cut \ufffd", "whole": "😀"}
+    assert point.key.tags == (("level", "info"), ("source", "\ufffd"))
