@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hub.api.schemas import LogRecord
     from hub.api.schemas_live import LiveMessage, LiveNode, LivePoint
-    from hub.cli.client import Api, Params
+    from hub.cli.client import Params
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 _REMEMBERED = 10_000
@@ -41,28 +41,17 @@ def tail(
     Stored, duplicate, handled (births and the like), or refused and why. Ctrl-C ends it.
     """
     from hub.api.schemas_live import LiveMessage, LiveNode, LiveReady, LiveSkipped, LiveSubscribe
-    from hub.cli.output import print_json_line
-    from hub.cli.stream import Feed, Gap, Tick
+    from hub.cli.stream import Feed
 
     wanted = LiveSubscribe(node=node, measurement=measurement, types=["message"] if refused or measurement else None)
-    feed = Feed(options(context), wanted, note)
     try:
-        for event in feed.events():
-            if isinstance(event, Tick | Gap):
-                continue
-            if isinstance(event, LiveMessage) and refused and event.outcome != "refused":
-                continue
-            if as_json:
-                if not isinstance(event, LiveReady):
-                    print_json_line(event)
-            elif isinstance(event, LiveReady):
+        for event in Feed(options(context), wanted, note).events():
+            if isinstance(event, LiveReady):
                 note("live messages; Ctrl-C ends")
             elif isinstance(event, LiveSkipped):
                 note(f"{event.n} messages left out here: they come faster than this terminal takes them")
-            elif isinstance(event, LiveNode):
-                print(node_line(event), flush=True)
-            else:
-                print(message_line(event), flush=True)
+            elif isinstance(event, LiveMessage | LiveNode) and is_wanted(event, refused=refused):
+                print(event.model_dump_json() if as_json else event_line(event), flush=True)
     except KeyboardInterrupt:
         return
 
@@ -99,16 +88,16 @@ def logs(
     show = print_json_line if as_json else _print_record
     with connected(options(context)) as api:
         records = list(api.items("/logs", LogRecord, chosen | {"start": start_ms, "stop": stop_ms}))
-        for record in reversed(records):
-            show(record)
-        if not follow and not records and not as_json:
-            note("no log records in this range")
-        if follow:
-            try:
-                for record in _arriving(context, api, chosen, records):
-                    show(record)
-            except KeyboardInterrupt:
-                return
+    for record in reversed(records):
+        show(record)
+    if follow:
+        try:
+            for record in _arriving(context, chosen, records):
+                show(record)
+        except KeyboardInterrupt:
+            return
+    elif not records and not as_json:
+        note("no log records in this range")
 
 
 def watch(
@@ -130,17 +119,39 @@ def note(text: str) -> None:
     print(f"-- {text}", file=sys.stderr, flush=True)
 
 
+def is_wanted(event: LiveMessage | LiveNode, *, refused: bool) -> bool:
+    """Whether ``tail`` shows it. The broker's own figures, which the hub watches, are nobody's messages."""
+    from hub.api.schemas_live import LiveMessage
+
+    if isinstance(event, LiveMessage):
+        return event.outcome == "refused" if refused else not event.topic.startswith("$SYS/")
+    return not refused
+
+
+def event_line(event: LiveMessage | LiveNode) -> str:
+    """One line for one event."""
+    from hub.api.schemas_live import LiveMessage
+
+    return message_line(event) if isinstance(event, LiveMessage) else node_line(event)
+
+
 def message_line(message: LiveMessage) -> str:
     """One line for one message."""
     from hub.cli.output import local_time, paint, terminal_width
     from hub.text import printable, shortened
 
-    what = f"{message.reason}: {message.detail or ''}" if message.reason else "; ".join(map(point_text, message.points))
+    what = _why(message) if message.reason else "; ".join(map(point_text, message.points))
     where = message.topic if message.reason or message.outcome == "handled" else message.node or message.topic
     start = f"{local_time(message.at, millis=True)[11:]}  {message.outcome:<9}  "
     line = start + printable(f"{where}  {what}".rstrip())
-    width = terminal_width()
+    # Values may be cut; why something was refused may not.
+    width = None if message.reason else terminal_width()
     return (shortened(line, width) if width else line).replace(message.outcome, paint(message.outcome), 1)
+
+
+def _why(message: LiveMessage) -> str:
+    detail = message.detail or ""
+    return detail if detail.startswith(f"{message.reason}:") else f"{message.reason}: {detail}"
 
 
 def node_line(event: LiveNode) -> str:
@@ -165,10 +176,11 @@ def point_text(point: LivePoint) -> str:
     )
 
 
-def _arriving(context: typer.Context, api: Api, chosen: Params, shown: list[LogRecord]) -> Iterator[LogRecord]:
+def _arriving(context: typer.Context, chosen: Params, shown: list[LogRecord]) -> Iterator[LogRecord]:
     """New records: a live message says that there are some, the API says which."""
     from hub.api.schemas import LogRecord
     from hub.api.schemas_live import LiveMessage, LiveSubscribe
+    from hub.cli.client import connected
     from hub.cli.stream import Feed
     from wire.point import LOG_MEASUREMENT
 
@@ -179,7 +191,10 @@ def _arriving(context: typer.Context, api: Api, chosen: Params, shown: list[LogR
         if not isinstance(event, LiveMessage) or event.outcome != "stored" or not event.points:
             continue
         oldest = min(point.time for point in event.points)
-        for record in reversed(list(api.items("/logs", LogRecord, chosen | {"start": oldest}))):
+        # Looked up anew: after a restart the hub may answer on another port.
+        with connected(options(context)) as api:
+            records = list(api.items("/logs", LogRecord, chosen | {"start": oldest}))
+        for record in reversed(records):
             text = record.model_dump_json()
             if text not in seen:
                 seen.append(text)
@@ -191,7 +206,7 @@ def _print_record(record: LogRecord) -> None:
     from hub.text import printable
 
     fields = tags_text({name: value_text(value) for name, value in record.fields.items()})
-    text = f"{record.node}  {record.source}  {record.message}" + (f"  {fields}" if fields else "")
+    text = f"{record.node}  {record.source or '-'}  {record.message}" + (f"  {fields}" if fields else "")
     print(
         f"{local_time(record.time, millis=True)}  {paint(record.level, f'{record.level:<8}')}  {printable(text)}",
         flush=True,

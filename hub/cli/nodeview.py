@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 WIDE: Final = 116
 #: A device whose values lag behind its fellows' by more is gone.
 _GONE: Final = timedelta(seconds=90)
-_BAR: Final = 20
+#: Between two columns; and what stands beside a bar: name, percentage, amounts.
+_GUTTER: Final = 4
+_BESIDE_BAR: Final = 52
+_SHORTEST_BAR, _LONGEST_BAR = 4, 20
 _CORES_IN_FULL: Final = 8
 _CORES_A_LINE: Final = 64
+_PROGRAMS: Final = 5
 _NAME: Final = 16
 _WARM, _HOT = 70.0, 90.0
 _STYLES: Final = {"online": "green", "silent": "yellow", "offline": "red", "never": "red"}
@@ -93,7 +97,9 @@ def frame(detail: NodeDetail, width: int, now: datetime | None = None) -> Render
     """Everything about the node, for a terminal of ``width`` columns."""
     now = now or datetime.now(UTC)
     values = Values(detail)
-    left = [section for section in (_use(values), _disks(values)) if section is not None]
+    column = width if width < WIDE else (width - _GUTTER) // 2
+    bars = min(max(column - _BESIDE_BAR, _SHORTEST_BAR), _LONGEST_BAR)
+    left = [section for section in (_use(values, bars), _disks(values, bars)) if section is not None]
     right = [section for section in (_network(values), _climate(values), _programs(values)) if section is not None]
     others = _others(values, now)
     if others is not None:
@@ -103,7 +109,7 @@ def frame(detail: NodeDetail, width: int, now: datetime | None = None) -> Render
         return Group(head, "", Text("It has sent no values yet.", style="dim"))
     if width < WIDE:
         return Group(head, *(part for section in left + right for part in ("", section)))
-    grid = Table.grid(padding=(0, 4), expand=True)
+    grid = Table.grid(padding=(0, _GUTTER), expand=True)
     grid.add_column(ratio=1)
     grid.add_column(ratio=1)
     grid.add_row(_stacked(left), _stacked(right))
@@ -130,23 +136,23 @@ def _head(detail: NodeDetail, values: Values, now: datetime) -> RenderableType:
     return Group(*lines)
 
 
-def _use(values: Values) -> RenderableType | None:
+def _use(values: Values, bars: int) -> RenderableType | None:
     cpu, memory = values.number("cpu", "usage"), values.number("memory", "used_percent")
     if cpu is None and memory is None:
         return None
     grid = Table.grid(padding=(0, 1))
     load = [values.number("cpu", f"load{minutes}") for minutes in (1, 5, 15)]
     shown = "load " + " ".join(f"{each:.2f}" for each in load if each is not None) if any(load) else ""
-    grid.add_row("CPU", percent(cpu), _bar(cpu), shown)
+    grid.add_row("CPU", percent(cpu), _bar(cpu, bars), shown)
     cores = [usage for _, get in values.devices("cpu") if (usage := get("usage")) is not None]
     if 0 < len(cores) <= _CORES_IN_FULL:
         for index, usage in enumerate(cores):
-            grid.add_row(Text(f" core {index}", style="dim"), percent(usage), _bar(usage), "")
+            grid.add_row(Text(f" core {index}", style="dim"), percent(usage), _bar(usage, bars), "")
     for name, label in (("memory", "memory"), ("swap", "swap")):
         used, total = values.number(name, "used_bytes"), values.number(name, "total_bytes")
         if used is not None and total:
             share = values.number(name, "used_percent")
-            grid.add_row(label, percent(share), _bar(share), f"{size(used)} of {size(total)}")
+            grid.add_row(label, percent(share), _bar(share, bars), f"{size(used)} of {size(total)}")
     return Group(grid, *(_many_cores(cores) if len(cores) > _CORES_IN_FULL else ()))
 
 
@@ -157,19 +163,19 @@ def _many_cores(cores: list[float]) -> Iterator[Text]:
         yield Text("".join(map(level, cores[start : start + _CORES_A_LINE])), style="green")
 
 
-def _disks(values: Values) -> RenderableType | None:
+def _disks(values: Values, bars: int) -> RenderableType | None:
     grid = Table.grid(padding=(0, 1))
     for tags, get in values.devices("disk"):
         free, total = get("free_bytes"), get("total_bytes")
         room = f"{size(free)} free of {size(total)}" if free is not None and total is not None else ""
         share = get("used_percent")
-        grid.add_row(_name(tags.get("mount", "?")), percent(share), _bar(share), room)
+        grid.add_row(_name(tags.get("mount", "?")), percent(share), _bar(share, bars), room)
     for tags, get in values.devices("diskio"):
         read, written = get("read_bytes_per_s"), get("write_bytes_per_s")
         if read is not None and written is not None:
             rates = f"r {byte_rate(read)}  w {byte_rate(written)}"
             busy = get("busy_percent")
-            grid.add_row(_name(tags.get("device", "?")), percent(busy), _bar(busy), rates)
+            grid.add_row(_name(tags.get("device", "?")), percent(busy), _bar(busy, bars), rates)
     return _titled("disks", grid)
 
 
@@ -215,9 +221,9 @@ def _programs(values: Values) -> RenderableType | None:
     grid.add_column()
     grid.add_column(justify="right")
     grid.add_column(justify="right")
-    programs = [(tags, get("cpu_percent") or 0.0, get("rss_bytes") or 0.0) for tags, get in values.devices("process")]
-    for tags, busy, memory in sorted(programs, key=lambda row: -row[1])[:5]:
-        grid.add_row(_name(tags.get("name", "?")), f"{busy:.1f} %", size(memory))
+    programs = [(get("cpu_percent"), get("rss_bytes") or 0.0, tags) for tags, get in values.devices("process")]
+    for busy, memory, tags in sorted(programs, key=lambda row: (-(row[0] or 0.0), -row[1]))[:_PROGRAMS]:
+        grid.add_row(_name(tags.get("name", "?")), percent(busy), size(memory))
     total = values.number("processes", "total")
     users = values.number("users", "users")
     title = "programs" + (f", {total:.0f} processes" if total is not None else "")
@@ -243,9 +249,9 @@ def _titled(title: str, grid: Table) -> RenderableType | None:
     return Group(Text(title, style="bold"), grid) if grid.row_count else None
 
 
-def _bar(value: float | None) -> Text:
+def _bar(value: float | None, width: int) -> Text:
     style = "" if value is None else "red" if value >= _HOT else "yellow" if value >= _WARM else "green"
-    return Text(bar(value, _BAR), style=style)
+    return Text(bar(value, width), style=style)
 
 
 def _name(text: str) -> Text:

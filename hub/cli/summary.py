@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from hub.plan import Up
     from hub.runfile import Announcement
 
+#: Where the texts stand.
+_INDENT: Final = 12
 _NEXT: Final = ("nodes", "query cpu.usage --last 5m", "tail")
 
 
@@ -34,7 +36,7 @@ def print_up(up: Up) -> None:
     option = state_option(up.settings)
     print()
     for label, command in zip(("Next:", "", ""), _NEXT, strict=True):
-        print(f"  {label:<10}iothub {option}{command}")
+        print(f"  {label:<{_INDENT - 2}}iothub {option}{command}")
     print("\nCtrl-C stops everything in order.", flush=True)
 
 
@@ -61,7 +63,9 @@ def hub_lines(settings: Settings, config: Path | None, announcement: Announcemen
 def login_line(announcement: Announcement) -> str:
     """Who may log in; the password only when it was made just now."""
     if announcement.admin_password is not None:
-        return f"user admin, password {bold(announcement.admin_password)}   (shown this once: write it down)"
+        return (
+            f"user admin, password {bold(announcement.admin_password)}\n{' ' * _INDENT}(shown this once: write it down)"
+        )
     return "user admin; its password was shown at the first start"
 
 
@@ -84,5 +88,5 @@ def _store(settings: Settings) -> str:
 def _print(title: str, lines: dict[str, str]) -> None:
     print(f"{bold(title)}\n")
     for name, text in lines.items():
-        print(f"  {name:<10}{text}")
+        print(f"  {name:<{_INDENT - 2}}{text}")
     sys.stdout.flush()

@@ -6,7 +6,7 @@ from hub.api.schemas import QueryAnswer
 from hub.api.schemas_live import LiveMessage, LiveNode, LivePoint
 from hub.cli.base import CliError
 from hub.cli.data import print_answer, split_series
-from hub.cli.live import message_line, node_line
+from hub.cli.live import is_wanted, message_line, node_line
 
 AT = "2026-11-21T22:00:00.123Z"
 
@@ -33,6 +33,11 @@ def test_a_refused_message_shows_topic_and_reason() -> None:
         message(outcome="refused", reason="not-json", detail="expected value; starts with 'hello'", points=[])
     )
     assert line.endswith("refused    iot/v1/a/telemetry/room  not-json: expected value; starts with 'hello'")
+
+
+def test_a_reason_that_the_detail_repeats_is_shown_once() -> None:
+    line = message_line(message(outcome="refused", reason="too-old", detail="too-old: 1 d", points=[]))
+    assert line.endswith("telemetry/room  too-old: 1 d")
 
 
 def test_a_message_cannot_steer_the_terminal() -> None:
@@ -92,3 +97,11 @@ def test_several_fields_are_told_apart(capsys: pytest.CaptureFixture[str]) -> No
     assert "SERIES" in head
     assert {row.split()[3] for row in rows} == {"cpu.usage", "cpu.load1"}
     assert ".250 " in rows[0]
+
+
+def test_tail_leaves_out_the_brokers_own_figures_and_on_request_all_but_refusals() -> None:
+    assert is_wanted(message(), refused=False)
+    assert not is_wanted(message(topic="$SYS/broker/x", outcome="handled"), refused=False)
+    assert not is_wanted(message(), refused=True)
+    assert is_wanted(message(outcome="refused", reason="not-json"), refused=True)
+    assert not is_wanted(LiveNode(at=AT, node="a", change="online", reason="birth"), refused=True)
