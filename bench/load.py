@@ -37,13 +37,18 @@ def topic(number: int) -> str:
     return f"iot/v1/node-{number:05d}/telemetry/bench"
 
 
+def value(sample: int, field: int) -> float:
+    """Field ``value{field}`` of sample ``sample``; exact in binary, so that it can be compared after its journey."""
+    return 20.0 + (sample * 7 + field * 13) % 1000 / 8
+
+
 def payload(load: Load, number: int) -> bytes:
     """Payload of message ``number``."""
     base_ms = load.first_ms + number // load.topics * load.samples
     made = [
         {
             "ts": base_ms + i,
-            "values": {f"value{k}": 20.0 + ((number + i) * 7 + k * 13) % 1000 / 8 for k in range(load.values)},
+            "values": {f"value{k}": value(number + i, k) for k in range(load.values)},
         }
         for i in range(load.samples)
     ]

@@ -73,6 +73,8 @@ class Link:
         self._stopped = False
         #: Set while the session is up.
         self.connected = asyncio.Event()
+        #: Whether the broker has confirmed the subscriptions of this connection: from then on nothing passes us by.
+        self.subscribed = False
         #: Why the link is down; empty while it is up.
         self.trouble = "not yet connected"
         self.received = 0
@@ -89,7 +91,7 @@ class Link:
         """Connect, serve and reconnect until cancelled; an outage is said once, then every minute."""
         delay_s, said_at = _BACKOFF_FIRST_S, float("-inf")
         while True:
-            began = time.monotonic()
+            began, connects = time.monotonic(), self.connects
             try:
                 await self._serve()
             except TimeoutError:
@@ -99,7 +101,7 @@ class Link:
             finally:
                 self._drop()
             now = time.monotonic()
-            if self.connects and now - began > _STABLE_S:
+            if self.connects > connects and now - began > _STABLE_S:
                 delay_s, said_at = _BACKOFF_FIRST_S, float("-inf")
             if now - said_at >= _REMIND_S:
                 said_at = now
@@ -128,6 +130,7 @@ class Link:
             for snapshot in (False, True):
                 if wanted := [f for f in self._filters if f.snapshot is snapshot]:
                     await connection.subscribe(wanted, snapshot=snapshot)
+            self.subscribed = True
             if self._on_connect is not None:
                 self._on_connect()
             await connection.lost
@@ -136,6 +139,7 @@ class Link:
 
     def _drop(self) -> None:
         self.connected.clear()
+        self.subscribed = False
         if self._connection is not None:
             self._connection.end()
             self._connection = None

@@ -47,6 +47,7 @@ from hub.paths import StatePaths
 from hub.pipeline import Pipeline
 from hub.receipts import Receipts
 from hub.rejects import Rejects
+from hub.replay import Replay
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
 from hub.store.base import FieldKind, SeriesFilter
@@ -96,7 +97,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         password = await ensure_local_access(registry, paths)
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
-        clocks, watch = Clocks(), BrokerWatch(metrics)
+        clocks, watch, writing = Clocks(), BrokerWatch(metrics), asyncio.Lock()
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         guard = Guard(_guard_limits(settings))
@@ -135,6 +136,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             controls=controls,
             clocks=clocks,
             metrics=metrics,
+            writing=writing,
             followers=(tell(live), receipts.follow),
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
@@ -149,6 +151,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 settings=settings,
                 rejects=rejects,
                 ledger=ledger,
+                replay=Replay(intake, store, writing),
+                clock_offset_s=clocks.offset_s,
                 metrics_text=metrics.text,
                 health=lambda: chain(link, pipeline, presence, watch, clock_ns()),
                 accounts=Accounts(for_admin(settings, paths)) if _manages_accounts(settings, paths) else None,
@@ -272,6 +276,7 @@ def _report_clash(metrics: Metrics, topic: str, clash: Clash) -> None:
 
 def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline) -> None:
     metrics.gauge("iothub_link_up", "1 while the hub is connected to the broker", link.connected.is_set)
+    metrics.gauge("iothub_link_subscribed", "1 while its subscriptions are confirmed", lambda: float(link.subscribed))
     metrics.gauge("iothub_link_connects", "Connections made so far", lambda: link.connects)
     metrics.gauge("iothub_in_flight_messages", "Messages read and not acknowledged", lambda: link.in_flight_messages)
     metrics.gauge("iothub_nodes", "Known nodes", lambda: sum(presence.counts().values()))
