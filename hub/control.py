@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hub.group import Control
-    from hub.link import Message
+    from hub.messages import Incoming
     from hub.nodes.model import Transition
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
@@ -52,7 +52,7 @@ class Controls:
         self._last_seen_written_ns = 0
 
     @staticmethod
-    def parse(route: Route, message: Message) -> Body:
+    def parse(route: Route, message: Incoming) -> Body:
         """Decode a control message.
 
         Raises:

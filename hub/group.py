@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hub.control import Body
-    from hub.link import Batch, Message
+    from hub.link import Batch
+    from hub.messages import Incoming
     from hub.routes import Route
     from hub.store.base import WriteResult
     from wire.errors import Reason
@@ -24,7 +25,7 @@ class Control:
 
     __slots__ = ("arrival_ns", "body", "message", "route")
 
-    def __init__(self, route: Route, message: Message, body: Body, arrival_ns: int) -> None:
+    def __init__(self, route: Route, message: Incoming, body: Body, arrival_ns: int) -> None:
         self.route = route
         self.message = message
         self.body = body
@@ -40,7 +41,7 @@ class Group:
         self.batches: list[Batch] = []
         self.points: list[Point] = []
         #: Data messages with at least one point to store, their nodes, and where their points end in ``points``.
-        self.data: list[Message] = []
+        self.data: list[Incoming] = []
         self.nodes: list[str] = []
         self.ends: list[int] = []
         self.controls: list[Control] = []
@@ -59,7 +60,7 @@ class Group:
 
     def refuse(
         self,
-        message: Message,
+        message: Incoming,
         node: str | None,
         arrival_ns: int,
         reason: Reason,
@@ -72,7 +73,7 @@ class Group:
             Reject(message.topic, message.payload, arrival_ns, reason, detail, node, message.retain, partial)
         )
 
-    def spans(self) -> Iterator[tuple[Message, str, Sequence[Point], int]]:
+    def spans(self) -> Iterator[tuple[Incoming, str, Sequence[Point], int]]:
         """Each data message with its node, its points and the index of the first of them."""
         start = 0
         for message, node, end in zip(self.data, self.nodes, self.ends, strict=True):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from hub.control import Controls
     from hub.group import Group
     from hub.guard import Clash, Guard
-    from hub.link import Message
+    from hub.messages import Incoming
     from hub.routes import Route, Routes
     from wire.formats.base import Decoded, RefusedValue
     from wire.point import Point
@@ -67,12 +67,23 @@ class Intake:
         self._clock_ns = clock_ns
         self._arrival_ns = 0
 
-    def decode(self, messages: Sequence[Message], group: Group) -> None:
-        """Add to ``group`` what becomes of each message; never raises for what a message says."""
-        # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant.
+    def decode(self, messages: Sequence[Incoming], group: Group, *, arrival_ns: int | None = None) -> None:
+        """Add to ``group`` what becomes of each message; never raises for what a message says.
+
+        Args:
+            messages: in order of arrival.
+            group: added to.
+            arrival_ns: when they arrived, for messages of the past; now when None.
+        """
         now_ns = self._clock_ns()
-        arrival_ns = max(now_ns, self._arrival_ns)
         self._guard.window(now_ns)
+        if arrival_ns is not None:
+            self._decode(messages, group, arrival_ns)
+        else:
+            # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant.
+            self._arrival_ns = self._decode(messages, group, max(now_ns, self._arrival_ns))
+
+    def _decode(self, messages: Sequence[Incoming], group: Group, arrival_ns: int) -> int:
         route_of, find, passes = self._routes.cache.get, self._routes.find, self._guard.passes
         points, data, nodes, ends, sequences = group.points, group.data, group.nodes, group.ends, group.sequences
         for message in messages:
@@ -89,22 +100,22 @@ class Intake:
                 arrival_ns += 1
                 continue
             kept = decoded.points
-            arrival_ns += len(kept)
             node = route.node
             for point in kept:
                 if point.seq is not None:
                     sequences.append((node, point.seq))
             if decoded.refused or retained or route.careful or not all(map(passes, kept)):
                 kept = self._carefully(message, route, decoded, arrival_ns, group)
+            arrival_ns += len(decoded.points)
             if kept:
                 points += kept
                 data.append(message)
                 nodes.append(node)
                 ends.append(len(points))
-        self._arrival_ns = arrival_ns
+        return arrival_ns
 
     def _carefully(
-        self, message: Message, route: Route, decoded: Decoded, arrival_ns: int, group: Group
+        self, message: Incoming, route: Route, decoded: Decoded, arrival_ns: int, group: Group
     ) -> list[Point]:
         """Keep what can be kept of a message, refuse the rest by value."""
         kept: list[Point] = []
@@ -130,7 +141,7 @@ class Intake:
     @staticmethod
     def _note_refused(  # noqa: PLR0917  one caller, above
         group: Group,
-        message: Message,
+        message: Incoming,
         node: str,
         arrival_ns: int,
         kept: list[Point],
@@ -153,7 +164,7 @@ class Intake:
             if kept:
                 group.values.update((node, value.reason) for value in refused)
 
-    def _not_data(self, message: Message, route: Route, arrival_ns: int, group: Group) -> None:
+    def _not_data(self, message: Incoming, route: Route, arrival_ns: int, group: Group) -> None:
         if route.of_broker:
             self._watch.observe(message.topic, message.payload)
             group.controls.append(Control(route, message, None, arrival_ns))

@@ -71,6 +71,7 @@ class Pipeline:
         controls: Controls,
         clocks: Clocks,
         metrics: Metrics,
+        writing: asyncio.Lock,
         observers: Sequence[Observer] = (),
         followers: Sequence[Follower] = (),
         batch_messages: int = 8_000,
@@ -86,6 +87,7 @@ class Pipeline:
         self._clocks = clocks
         self._followers = tuple(followers)
         self._metrics = metrics
+        self._writing = writing
         self._observers = tuple(observers)
         self._batch_messages = batch_messages
         self._linger_s = linger_s
@@ -170,7 +172,7 @@ class Pipeline:
         for observe in self._observers:
             observe(points)
         began = time.perf_counter()
-        result = await self._durably(lambda: self._store.write(points)) if points else WriteResult(0)
+        result = await self._durably(lambda: self._stored(points)) if points else WriteResult(0)
         self._metrics.write_seconds.observe(time.perf_counter() - began)
         lost = self._refused_by_store(group, result)
         if group.rejects:
@@ -190,6 +192,10 @@ class Pipeline:
         self._metrics.settled(settled, result, (now_ns - group.first_ns) / NS_PER_S)
         for follow in self._followers:
             follow(group, duplicates, lost)
+
+    async def _stored(self, points: Sequence[Point]) -> WriteResult:
+        async with self._writing:
+            return await self._store.write(points)
 
     def _note(self, settled: Settled, now_ns: int) -> None:
         """Remember what health is judged by."""

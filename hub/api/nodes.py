@@ -91,7 +91,13 @@ async def show_node(node: str, parts: PartsOf) -> NodeDetail:
                 value=last.value if last is not None else None,
             )
         )
-    return NodeDetail(**_node(row, parts).model_dump(), info=row.info, publishes=publishes, series_total=len(series))
+    return NodeDetail(
+        **_node(row, parts).model_dump(),
+        info=row.info,
+        clock_offset_s=parts.clock_offset_s(node),
+        publishes=publishes,
+        series_total=len(series),
+    )
 
 
 @router.delete("/nodes/{node}", status_code=204)

@@ -13,13 +13,15 @@ from fastapi.requests import HTTPConnection  # noqa: TC002  FastAPI reads annota
 from hub.api.limits import LoginLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hub.api.schemas import Broker
     from hub.config import Settings
     from hub.live import Live
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
+    from hub.rejects import Reject as RejectedMessage
+    from hub.rejects import ReplayOutcome
     from hub.store.base import Store
 
 
@@ -147,6 +149,10 @@ class Parts:
     accounts: Accounts | None
     #: Where nodes connect to, with the port that is really used.
     broker: Broker
+    #: Decodes and stores a refused message once more; None where there is no decoder.
+    replay: Callable[[RejectedMessage], Awaitable[ReplayOutcome]] | None = None
+    #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.
+    clock_offset_s: Callable[[str], float | None] = lambda _node: None
     clock_ns: Callable[[], int] = time.time_ns
     started_s: float = field(default_factory=time.monotonic)
     login_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))

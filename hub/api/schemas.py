@@ -123,6 +123,9 @@ class NodeDetail(Node):
 
     #: Inventory from the birth message.
     info: dict[str, Any]
+    #: How far its clock is ahead of the hub's (negative: behind), from the arrival times of the last minutes; null when
+    #: nothing came in them.
+    clock_offset_s: float | None = None
     #: At most 1,000 series; ``GET series?node=`` pages through all of them.
     publishes: list[Publishes]
     series_total: int

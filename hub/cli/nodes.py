@@ -181,6 +181,9 @@ def _print_head(detail: NodeDetail) -> None:
         "version": printable(detail.version or "-"),
         "outbox": "yes: keeps messages until they are stored" if detail.outbox else "no",
     }
+    if detail.clock_offset_s is not None:
+        side = "ahead of" if detail.clock_offset_s > 0 else "behind"
+        values["clock"] = f"about {abs(detail.clock_offset_s):.1f} s {side} the hub's, travel time included"
     if detail.groups:
         values["groups"] = ", ".join(map(printable, detail.groups))
     pairs(
