@@ -16,6 +16,7 @@ from hub.api.schemas import Problem, ProblemItem
 from hub.broker.errors import AccountError, AccountExists, NameReserved, NoSuchAccount
 from hub.live import LiveFull
 from hub.nodes.database import RegistryError
+from hub.statefaults import StateError, StateUnavailable
 from hub.store.base import QueryError, StoreError, StoreUnavailable
 from wire.errors import TopicError
 
@@ -108,13 +109,18 @@ async def _answer_unforeseen(request: Request, error: Exception) -> Response:
 
 
 def _validation(errors: Sequence[Any]) -> ProblemError:
-    items = [
-        ProblemItem(where=".".join(str(part) for part in error["loc"])[:_LONGEST_SHOWN], message=error["msg"])
-        for error in errors
-    ]
+    items = [_item(error) for error in errors]
     first = items[0]
     more = f" (and {len(items) - 1} more)" if len(items) > 1 else ""
     return ProblemError(422, f"{first.where}: {first.message}{more}", errors=items)
+
+
+def _item(error: Mapping[str, Any]) -> ProblemItem:
+    if error["type"] == "json_invalid":
+        _, position = error["loc"]
+        return ProblemItem(where="body", message=f"no JSON at character {position}: {error['ctx']['error']}")
+    # What was given is not repeated: it may be a password.
+    return ProblemItem(where=".".join(str(part) for part in error["loc"])[:_LONGEST_SHOWN], message=error["msg"])
 
 
 def _retry(wait_s: float) -> dict[str, str]:
@@ -140,6 +146,8 @@ _TRANSLATIONS: Final[Mapping[type[Exception], Callable[[Any], ProblemError]]] = 
     StoreUnavailable: lambda error: _unavailable("store", f"The store does not answer: {error}", error.retry_after_s),
     StoreError: lambda error: ProblemError(503, f"The store waits for a person to act: {error}", kind="store"),
     RegistryError: lambda error: _unavailable("registry", f"The registry does not answer: {error}"),
+    StateUnavailable: lambda error: _unavailable("state", f"The hub's records do not answer: {error}"),
+    StateError: lambda error: ProblemError(503, f"The hub's records wait for a person to act: {error}", kind="state"),
     AccountExists: lambda error: ProblemError(409, f"The broker has such an account: {error}", kind="account-exists"),
     NoSuchAccount: lambda error: ProblemError(404, f"The broker has no such account: {error}", kind="no-account"),
     NameReserved: lambda error: ProblemError(422, str(error)),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 _RELATIVE: Final = re.compile(r"(?:now)?\s*([+-])\s*(.+)")
-_UNIX_MS: Final = re.compile(r"-?\d{1,15}(?:\.\d+)?")
+_UNIX_MS: Final = re.compile(r"\d{1,15}(?:\.\d+)?")
 #: A ``+`` in a URL that was not encoded arrives as a space.
 _LOST_PLUS: Final = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 _MAX_NS: Final = 2**63 - 1
@@ -32,9 +32,12 @@ def parse_time(text: str, now_ns: int) -> int:
     if text == "now":
         return now_ns
     if _UNIX_MS.fullmatch(text):
-        ns = int(float(text) * NS_PER_MS) if "." in text else int(text) * NS_PER_MS
+        ns = timestamp_ns(float(text)) if "." in text else int(text) * NS_PER_MS
     elif (relative := _RELATIVE.fullmatch(text)) is not None and not relative[2].isdigit():
-        shift_ns = int(parse_duration(relative[2]) * NS_PER_S)
+        try:
+            shift_ns = int(parse_duration(relative[2]) * NS_PER_S)
+        except ValueError as error:
+            raise ValueError(f"is no time relative to now: {error}") from error
         ns = now_ns - shift_ns if relative[1] == "-" else now_ns + shift_ns
     else:
         try:

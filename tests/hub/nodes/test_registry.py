@@ -101,6 +101,9 @@ def test_a_connection_left_open_by_a_crash_is_closed_when_the_node_connects_agai
             await registry.record(online("dev", T0 + 60 * S), {})  # of a presence that knew nothing
             newest, oldest = await registry.connections("dev")
             assert newest.disconnected_ns is None
+            row = await registry.node("dev")
+            assert row is not None
+            assert row.first_seen_ns == T0
             assert (oldest.disconnected_ns, oldest.reason_disconnected) == (T0 + 60 * S, Why.UNRECORDED)
 
     asyncio.run(scenario())
@@ -281,10 +284,10 @@ def test_the_event_loop_goes_on_while_the_database_works(opened: Opened) -> None
 
             def slow(connection: Connection) -> None:
                 loop.call_soon_threadsafe(started.set)
-                steps = "SELECT i + 1 FROM n WHERE i < 300000"
-                connection.execute(
-                    text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL " + steps + ") SELECT max(i) FROM n")
+                count = (
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3e5) SELECT max(i) FROM n"
                 )
+                connection.execute(text(count))
 
             work = asyncio.create_task(registry.database.run(slow))
             await started.wait()

@@ -1,0 +1,217 @@
+"""The HTTP API over real parts on a real port, for tests: memory store, SQLite registry, uvicorn, httpx."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from argon2 import PasswordHasher
+
+from hub.api.app import create_app
+from hub.api.parts import Health, HealthLink, Parts
+from hub.api.schemas import Broker
+from hub.api.server import serve
+from hub.broker.errors import AccountExists, NoSuchAccount
+from hub.config import Settings
+from hub.live import Live
+from hub.nodes.database import sqlite_url
+from hub.nodes.presence import Presence
+from hub.nodes.registry import Registry
+from hub.nodes.users import Role, Scope
+from hub.store.memory import MemoryStore
+from wire.point import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from fastapi import FastAPI
+
+#: Hashes for tests: as cheap as the library allows.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+PASSWORD = "correct horse"
+HEALTHY = Health((HealthLink("broker", ok=True, detail="connected"), HealthLink("store", ok=True, detail="stored now")))
+
+
+@dataclass(frozen=True)
+class Account:
+    username: str
+    password: str
+    client_id: str
+
+
+@dataclass
+class MemoryAccounts:
+    """Accounts of a broker that is not there; ``broken`` is raised by every call."""
+
+    passwords: dict[str, str] = field(default_factory=dict)
+    broken: Exception | None = None
+
+    async def add_node(self, node: str) -> Account:
+        self._check()
+        if node in self.passwords:
+            raise AccountExists(f"{node!r} has an account")
+        return self._set(node, "first")
+
+    async def rotate(self, node: str) -> Account:
+        self._check()
+        if node not in self.passwords:
+            raise NoSuchAccount(f"{node!r} has no account")
+        return self._set(node, self.passwords[node] + "+")
+
+    async def remove_node(self, node: str) -> None:
+        self._check()
+        if self.passwords.pop(node, None) is None:
+            raise NoSuchAccount(f"{node!r} has no account")
+
+    def _set(self, node: str, password: str) -> Account:
+        self.passwords[node] = password
+        return Account(node, password, node)
+
+    def _check(self) -> None:
+        if self.broken is not None:
+            raise self.broken
+
+
+@dataclass(frozen=True)
+class RefusedMessage:
+    id: int
+    payload: bytes
+    arrival_ns: int = 1_763_750_000 * NS_PER_S
+    topic: str = "iot/v1/dev/telemetry/room"
+    node: str | None = "dev"
+    reason: str = "not-json"
+    detail: str = "starts with b'{'"
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.payload)
+
+
+@dataclass
+class ListedRejects:
+    rows: list[RefusedMessage] = field(default_factory=list)
+
+    async def list(
+        self, *, node: str | None, reason: str | None, before_id: int | None, limit: int
+    ) -> Sequence[RefusedMessage]:
+        chosen = [
+            row
+            for row in sorted(self.rows, key=lambda row: -row.id)
+            if node in (None, row.node) and reason in (None, row.reason) and (before_id is None or row.id < before_id)
+        ]
+        return chosen[:limit]
+
+    async def show(self, reject_id: int) -> RefusedMessage | None:
+        return next((row for row in self.rows if row.id == reject_id), None)
+
+
+@dataclass(frozen=True)
+class LedgerLine:
+    node: str
+    received: int = 5
+    stored: int = 3
+    duplicate: int = 1
+    refused: dict[str, int] = field(default_factory=lambda: {"not-json": 1})
+    missing: int = 2
+    late: int = 0
+
+
+@dataclass
+class ListedLedger:
+    lines: list[LedgerLine] = field(default_factory=list)
+
+    def rows(self, node: str | None) -> Sequence[LedgerLine]:
+        return [line for line in self.lines if node in (None, line.node)]
+
+
+@dataclass
+class Clock:
+    """Wall clock that can be moved."""
+
+    ahead_ns: int = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() + self.ahead_ns
+
+
+@dataclass
+class Api:
+    """A running API; ``http`` carries an administrator's token, ``anyone`` none."""
+
+    parts: Parts
+    app: FastAPI
+    url: str
+    http: httpx.AsyncClient
+    anyone: httpx.AsyncClient
+    token: str
+    accounts: MemoryAccounts
+    rejects: ListedRejects
+    ledger: ListedLedger
+    clock: Clock
+    health: list[Health]
+
+    async def pages(self, path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+        """All pages of a list."""
+        page: str | None = None
+        while True:
+            answer = await self.http.get(path, params=params | ({"page": page} if page else {}))
+            assert answer.status_code == 200, answer.text
+            yield answer.json()
+            if (page := answer.json()["next"]) is None:
+                return
+
+    async def token_of(self, role: Role, scope: Scope = Scope.FULL) -> dict[str, str]:
+        """Headers with a token of a user of that role."""
+        users, now_ns = self.parts.registry.users, self.clock()
+        await users.add(f"a-{role}", None, role, now_ns)
+        return bearer(await users.issue(f"a-{role}", scope, now_ns, None))
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+@contextlib.asynccontextmanager
+async def running_api(
+    folder: Path, *, settings: Settings | None = None, accounts: bool = True, store: Any = None
+) -> AsyncIterator[Api]:
+    """Serve the API over an empty store; user ``admin`` has the password :data:`PASSWORD`."""
+    clock, made, rejects, ledger = Clock(), MemoryAccounts(), ListedRejects(), ListedLedger()
+    health = [HEALTHY]
+    async with (
+        Registry(sqlite_url(folder / "hub.db"), hasher=CHEAP) as registry,
+        store or MemoryStore(clock_ns=clock) as opened,
+    ):
+        parts = Parts(
+            store=opened,
+            registry=registry,
+            presence=Presence(90),
+            live=Live(),
+            settings=settings or Settings(),
+            rejects=rejects,
+            ledger=ledger,
+            metrics_text=lambda: b"hub_messages_received_total 5\n",
+            health=lambda: health[-1],
+            accounts=made if accounts else None,
+            broker=Broker(host="127.0.0.1", port=1883, tls=False, root="iot/v1"),
+            clock_ns=clock,
+        )
+        await registry.users.add("admin", PASSWORD, Role.ADMIN, clock())
+        token = await registry.users.issue("admin", Scope.FULL, clock(), None)
+        app = create_app(parts)
+        async with (
+            serve(app, "127.0.0.1", 0, stop_within_s=2) as served,
+            httpx.AsyncClient(base_url=served.url, headers=bearer(token)) as http,
+            httpx.AsyncClient(base_url=served.url) as anyone,
+        ):
+            yield Api(parts, app, served.url, http, anyone, token, made, rejects, ledger, clock, health)
+            parts.live.close()
+
+
+def names(rows: Iterable[dict[str, Any]], key: str = "node") -> list[Any]:
+    """One key of each row."""
+    return [row[key] for row in rows]
