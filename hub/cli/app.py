@@ -51,11 +51,16 @@ def root(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option(envvar="IOTHUB_CONFIG", metavar="FILE", help="Settings; default: ./iothub.toml if there is one."),
+        typer.Option(
+            envvar="IOTHUB_CONFIG",
+            metavar="FILE",
+            readable=False,
+            help="Settings; default: ./iothub.toml if there is one.",
+        ),
     ] = None,
     state: Annotated[
         Path | None,
-        typer.Option(envvar="IOTHUB_STATE", metavar="DIR", help="State directory; default: ./var"),
+        typer.Option(envvar="IOTHUB_STATE", metavar="DIR", readable=False, help="State directory; default: ./var"),
     ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[

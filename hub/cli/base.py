@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -69,3 +70,15 @@ def state_paths(settings: Settings) -> StatePaths:
     from hub.paths import StatePaths
 
     return StatePaths(settings.state)
+
+
+def open_state(settings: Settings) -> StatePaths:
+    """As :func:`state_paths`, for commands that read what is there.
+
+    Raises:
+        CliError: it belongs to another user.
+    """
+    paths = state_paths(settings)
+    if paths.root.is_dir() and not os.access(paths.root, os.R_OK | os.X_OK):
+        raise CliError(f"{paths.root} belongs to another user: run this as the user that runs the hub (or with sudo)")
+    return paths

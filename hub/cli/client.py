@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from hub.api.schemas import Page, Problem
-from hub.cli.base import CliError, Options, state_paths
+from hub.cli.base import CliError, Options, open_state, state_paths
 from hub.paths import read_secret
 from hub.runfile import read_run
 
@@ -130,8 +130,7 @@ def connected(options: Options) -> Iterator[Api]:
         SettingsError: the settings are wrong.
     """
     settings = options.settings()
-    paths = state_paths(settings)
-    running = read_run(paths.run)
+    running = read_run(open_state(settings).run)
     if running is None:
         raise not_running(settings, "no hub runs here")
     api = Api(running.api_url, _token(settings), settings)

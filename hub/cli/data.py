@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.base import USAGE, CliError, options, state_paths
+from hub.cli.base import USAGE, CliError, open_state, options
 
 if TYPE_CHECKING:
     from hub.api.schemas import QueryAnswer
@@ -142,8 +142,9 @@ def pub(
         topic = Topics(settings.mqtt.root).telemetry(node, measurement)
     except TopicError as error:
         raise CliError(error.detail, USAGE) from error
-    running = read_run(state_paths(settings).run)
-    mqtt = for_operator(settings, state_paths(settings), port=running.broker_port if running else None)
+    paths = open_state(settings)
+    running = read_run(paths.run)
+    mqtt = for_operator(settings, paths, port=running.broker_port if running else None)
     payload = json.dumps(body, ensure_ascii=False).encode()
     try:
         answer = asyncio.run(publish_once(mqtt, topic, payload))

@@ -102,19 +102,20 @@ def _state(patient: _Patient) -> Iterator[Finding]:
             "state", FAILED, f"{root} does not exist; `iothub up` makes it, or name the right one: --state DIR"
         )
         return
+    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding("state", FAILED, f"{root} belongs to another user; use the user that runs the hub (or sudo)")
+        return
     open_to_others = [path for path in (root, *_secrets(root)) if stat.S_IMODE(path.stat().st_mode) & _OTHERS]
     if open_to_others:
         shown = " ".join(map(str, open_to_others))
         yield Finding("state", FAILED, f"other users can read secrets; run: chmod go= {shown}")
-    elif not os.access(root, os.R_OK | os.W_OK | os.X_OK):
-        yield Finding("state", FAILED, f"this user may not write to {root}; use the user that runs the hub")
     else:
         yield Finding("state", OK, f"{root}, writable, private")
 
 
 def _secrets(root: Path) -> list[Path]:
     folder = StatePaths(root).secrets
-    return [folder, *folder.iterdir()] if folder.is_dir() and os.access(folder, os.R_OK) else []
+    return [folder, *folder.iterdir()] if folder.is_dir() else []
 
 
 def _disk(patient: _Patient) -> Iterator[Finding]:

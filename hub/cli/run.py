@@ -86,7 +86,9 @@ def make_state(settings: Settings) -> None:
     os.umask(0o077)
     try:
         state_paths(settings).make()
+    except FileExistsError as error:
+        raise CliError(f"{error.filename} is no directory. Choose another state directory with --state DIR.") from error
     except OSError as error:
         raise CliError(
-            f"cannot make the state directory: {error.strerror}: {error.filename}. Choose another with --state DIR."
+            f"cannot use the state directory: {error.filename}: {error.strerror}. Choose another with --state DIR."
         ) from error
