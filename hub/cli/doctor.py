@@ -1,7 +1,8 @@
 """``iothub doctor``: tries every link of the chain on the running system, and says what to do about each that fails.
 
-    state ─▶ disk ─▶ mosquitto ─▶ hub ─▶ API ─▶ its own health ─▶ broker login ─▶ store (a probe goes in and comes back)
-                                                                └▶ clocks ─▶ agent
+    state ─▶ secrets, disk, mosquitto ─▶ hub ─▶ API ─▶ its own health
+                                          ├─▶ broker login ─▶ store (a probe goes in and comes back)
+                                          └─▶ clocks, agent
 
 A check that needs one that failed is skipped.
 """
@@ -38,7 +39,6 @@ from wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from hub.cli.base import Options
     from hub.config import Settings
@@ -98,24 +98,24 @@ def examine(options: Options) -> Iterator[Finding]:
 def _state(patient: _Patient) -> Iterator[Finding]:
     root = patient.settings.state
     if not root.is_dir():
-        yield Finding(
-            "state", FAILED, f"{root} does not exist; `iothub up` makes it, or name the right one: --state DIR"
-        )
-        return
-    if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
+        advice = "`iothub up` makes it, or name the right one: --state DIR"
+        yield Finding("state", FAILED, f"{root} does not exist; {advice}")
+    elif not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         yield Finding("state", FAILED, f"{root} belongs to another user; use the user that runs the hub (or sudo)")
-        return
-    open_to_others = [path for path in (root, *_secrets(root)) if stat.S_IMODE(path.stat().st_mode) & _OTHERS]
+    else:
+        yield Finding("state", OK, f"{root}, writable")
+
+
+def _secrets(patient: _Patient) -> Iterator[Finding]:
+    root = patient.settings.state
+    folder = StatePaths(root).secrets
+    private = [root, folder, *folder.iterdir()] if folder.is_dir() else [root]
+    open_to_others = [path for path in private if stat.S_IMODE(path.stat().st_mode) & _OTHERS]
     if open_to_others:
         shown = " ".join(map(str, open_to_others))
-        yield Finding("state", FAILED, f"other users can read secrets; run: chmod go= {shown}")
+        yield Finding("secrets", FAILED, f"other users can read them; run: chmod go= {shown}")
     else:
-        yield Finding("state", OK, f"{root}, writable, private")
-
-
-def _secrets(root: Path) -> list[Path]:
-    folder = StatePaths(root).secrets
-    return [folder, *folder.iterdir()] if folder.is_dir() else []
+        yield Finding("secrets", OK, "readable by this user only")
 
 
 def _disk(patient: _Patient) -> Iterator[Finding]:
@@ -287,9 +287,10 @@ def _asserted(patient: _Patient) -> Api:
 #: Name, the checks it needs, and the check.
 _CHECKS: Final[tuple[tuple[str, frozenset[str], Callable[[_Patient], Iterator[Finding]]], ...]] = (
     ("state", frozenset(), _state),
+    ("secrets", frozenset({"state"}), _secrets),
     ("disk", frozenset({"state"}), _disk),
     ("mosquitto", frozenset(), _mosquitto),
-    ("hub", frozenset(), _hub),
+    ("hub", frozenset({"state"}), _hub),
     ("API", frozenset({"hub"}), _api),
     ("broker", frozenset({"hub"}), _broker),
     ("store", frozenset({"API", "broker"}), _store),

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketE
 from websockets.sync.client import connect
 
 from hub.api.schemas_live import LiveEvent, LiveReady
-from hub.cli.base import CliError, Options, state_paths
+from hub.cli.base import CliError, Options, open_state
 from hub.cli.client import PREFIX, not_running
 from hub.paths import read_secret
 from hub.runfile import read_run
@@ -88,11 +88,12 @@ class Feed:
                 raise CliError(f"the hub sent an event that this version does not know: {frame[:200]!r}") from error
 
     def _open(self) -> ClientConnection:
-        running = read_run(state_paths(self._settings).run)
+        paths = open_state(self._settings)
+        running = read_run(paths.run)
         if running is None:
             raise not_running(self._settings, "no hub runs here")
         try:
-            token = read_secret(state_paths(self._settings).cli_token)
+            token = read_secret(paths.cli_token)
         except OSError as error:
             raise CliError(f"cannot read the token of this state directory: {error}") from error
         url = running.api_url.replace("http", "ws", 1) + PREFIX + "/live"
