@@ -17,15 +17,11 @@ from wire.topics import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hub.group import Control
-    from hub.messages import Incoming
+    from hub.messages import Body, Control, Incoming
     from hub.nodes.model import Transition
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
     from hub.routes import Route
-
-#: What a control message carries; None where its content does not matter to the hub.
-Body = Status | Command | Reply | None
 
 #: Topics on which only the hub publishes.
 _OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS})

@@ -11,25 +11,11 @@ from hub.rejects import Reject
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hub.control import Body
     from hub.link import Batch
-    from hub.messages import Incoming
-    from hub.routes import Route
+    from hub.messages import Control, Incoming
     from hub.store.base import WriteResult
     from wire.errors import Reason
     from wire.point import Point
-
-
-class Control:
-    """A control message: status, command, reply; decoded."""
-
-    __slots__ = ("arrival_ns", "body", "message", "route")
-
-    def __init__(self, route: Route, message: Incoming, body: Body, arrival_ns: int) -> None:
-        self.route = route
-        self.message = message
-        self.body = body
-        self.arrival_ns = arrival_ns
 
 
 class Group:

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from hub.control import session_of
-from hub.group import Control
+from hub.messages import Control
 from wire.errors import PayloadError, Reason
 from wire.formats.times import MIN_NS
 from wire.point import NS_PER_MS
