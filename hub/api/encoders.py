@@ -6,9 +6,9 @@ long and a million rows do not exist as text all at once.
 
 from __future__ import annotations
 
-import csv
 import io
 import math
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ROWS: Final = 5000
 #: Spreadsheets run text that starts with one of these as a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
 
 
 def as_json(query: Query, frames: Sequence[Frame]) -> Iterator[bytes]:
@@ -62,15 +63,16 @@ def as_csv(query: Query, frames: Sequence[Frame]) -> Iterator[bytes]:
     that is not a number is empty.
     """
     names = _tag_names(frames)
-    yield _csv_rows([["time", "node", "measurement", *(f"tag.{name}" for name in names), "field", "value"]])
+    heads = ["time", "node", "measurement", *(f"tag.{name}" for name in names), "field", "value"]
+    yield (",".join(_quoted(head) for head in heads) + "\r\n").encode()
     for frame in frames:
         key = frame.series.key
         tags = dict(key.tags)
-        before = [_cell(key.node), _cell(key.measurement), *(_cell(tags.get(name, "")) for name in names)]
-        field = _cell(frame.series.field)
+        same = [key.node, key.measurement, *(tags.get(name, "") for name in names), frame.series.field]
+        between = ",".join(["", *(_cell(text) for text in same), ""])  # quoted once, not once a row
         for part in _parts(frame):
             pairs = zip(iso_column(frame.ts_ns[part]), _values(frame, part, query), strict=True)
-            yield _csv_rows([[time, *before, field, _cell(value)] for time, value in pairs])
+            yield "".join([f"{time}{between}{_cell(value)}\r\n" for time, value in pairs]).encode()
 
 
 def as_arrow(query: Query, frames: Sequence[Frame]) -> Iterator[bytes]:
@@ -134,18 +136,16 @@ def _tag_names(frames: Sequence[Frame]) -> list[str]:
     return sorted({name for frame in frames for name, _ in frame.series.key.tags})
 
 
-def _cell(value: object) -> object:
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return repr(value)
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value
+        return _quoted("'" + value if value.startswith(_FORMULA) else value)
+    return "" if value is None else str(value).lower()
 
 
-def _csv_rows(rows: list[list[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
 def _arrow_batch(schema: Any, frame: Frame, part: slice, labels: Sequence[Any], number: int) -> Any:
