@@ -9,8 +9,12 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import mqtt5
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _CHUNK = 1 << 18
 _PUBACK = 4
@@ -30,6 +34,8 @@ class Load:
     rate: float = 0.0
     #: Samples in one message.
     samples: int = 1
+    #: Number of the first topic.
+    first_topic: int = 0
 
 
 def topic(number: int) -> str:
@@ -57,13 +63,16 @@ def payload(load: Load, number: int) -> bytes:
 
 def packets(load: Load) -> list[bytes]:
     """The PUBLISH packets; packet identifiers go round."""
-    names = [topic(i) for i in range(load.topics)]
-    qos = mqtt5.QoS.AT_LEAST_ONCE if load.qos else mqtt5.QoS.AT_MOST_ONCE
+    names = [topic(load.first_topic + i) for i in range(load.topics)]
+    return encoded(((names[i % load.topics], payload(load, i)) for i in range(load.messages)), qos=load.qos)
+
+
+def encoded(messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool = False) -> list[bytes]:
+    """PUBLISH packets of these topics and payloads; packet identifiers go round."""
+    level = mqtt5.QoS.AT_LEAST_ONCE if qos else mqtt5.QoS.AT_MOST_ONCE
     return [
-        mqtt5.PublishPacket(
-            names[i % load.topics], payload(load, i), qos=qos, packet_id=i % 65_535 + 1 if load.qos else None
-        ).write()
-        for i in range(load.messages)
+        mqtt5.PublishPacket(name, content, qos=level, retain=retain, packet_id=i % 65_535 + 1 if qos else None).write()
+        for i, (name, content) in enumerate(messages)
     ]
 
 

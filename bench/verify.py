@@ -95,7 +95,7 @@ def expected(load: Load) -> dict[Series, Samples]:
         of_sample = (numbers[:, None] + ahead).ravel()
         for k in range(load.values):
             values = np.array([value(n, k) for n in of_sample.tolist()])
-            found[f"node-{series:05d}", "bench", f"value{k}"] = Samples(ts_ms * NS_PER_MS, values)
+            found[f"node-{load.first_topic + series:05d}", "bench", f"value{k}"] = Samples(ts_ms * NS_PER_MS, values)
     return found
 
 

@@ -1,0 +1,140 @@
+"""A broker and a hub to be broken, and what must hold afterwards.
+
+``with Rig(tmp_path) as rig:`` runs both; ``rig.publish``, ``rig.settle``, then ``rig.check(load)`` stops the hub and
+compares: every sample stored once with its value, and every message accounted for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING, Self
+
+from bench import verify
+from bench.broker import Broker
+from bench.hub import HubProcess
+from bench.load import Load, connect, encoded, packets, send
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from hub.rejects.model import KeptReject
+
+#: Arguments that run ``tests/support/faulty_hub.py``.
+FAULTY = ("-m", "tests.support.faulty_hub")
+SETTLED = "settled"
+
+
+def recent_ms() -> int:
+    """A minute ago: well within what a hub takes, and no sample of a short test lies ahead."""
+    return int(time.time() * 1000) - 60_000
+
+
+class Rig:
+    """Broker and hub in one folder, both to be killed and started again."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        lines: Sequence[str] = (),
+        state: Path | None = None,
+        program: Sequence[str] = ("-m", "hub.cli"),
+    ) -> None:
+        self.broker = Broker(folder / "broker", lines=lines)
+        self.state = state or folder / "var"
+        self.hub = HubProcess(self.state, self.broker.port, settings, program=program)
+        self._clients = itertools.count()
+        self._markers = 0
+
+    def __enter__(self) -> Self:
+        self.broker.start()
+        try:
+            self.hub.start()
+            self.hub.wait_linked()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def another_hub(self, settings: Mapping[str, str], program: Sequence[str]) -> HubProcess:
+        """A hub with other settings for the same state directory; ours must not run meanwhile."""
+        return HubProcess(self.state, self.broker.port, settings, program=program)
+
+    def rejects(self) -> list[KeptReject]:
+        """What the stopped hub refused, newest first."""
+        return verify.rejects(self.state)
+
+    def close(self) -> None:
+        """End what still runs."""
+        self.hub.kill()
+        self.broker.stop()
+
+    # -- messages in --------------------------------------------------------------------------------------------------
+
+    def publish(self, load: Load) -> None:
+        """Publish and wait for the broker's acknowledgements."""
+        with contextlib.closing(connect(self.broker.port, f"load-{next(self._clients)}")) as link:
+            send(link, packets(load), load)
+
+    @contextlib.contextmanager
+    def publishing(self, load: Load) -> Iterator[None]:
+        """Publish while the body runs; leaving waits for the last acknowledgement."""
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self.publish(load)
+            except BaseException as error:  # noqa: BLE001  raised where the test sees it
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+        if failed:
+            raise failed[0]
+
+    def send(self, messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool = False) -> None:
+        """Publish messages as they are: topic and payload."""
+        made = encoded(messages, qos=qos, retain=retain)
+        with contextlib.closing(connect(self.broker.port, f"raw-{next(self._clients)}")) as link:
+            send(link, made, Load(len(made), 1, qos=qos))
+
+    def settle(self, timeout_s: float = 30.0) -> None:
+        """Wait until all that was published is stored or refused: a message published now comes after it."""
+        self._markers += 1
+        marker = f'{{"ts":{recent_ms() + self._markers},"values":{{"n":{self._markers}}}}}'
+        self.send([(f"iot/v1/{SETTLED}/telemetry/marker", marker.encode())])
+        wait_until(self._is_settled, timeout_s, "the hub has stored what was published")
+
+    def _is_settled(self) -> bool:
+        rows = self.hub.get("ledger", node=SETTLED)["items"]
+        return bool(rows) and rows[0]["stored"] + rows[0]["duplicate"] >= self._markers
+
+    # -- what must hold -----------------------------------------------------------------------------------------------
+
+    def check(self, *loads: Load) -> verify.Books:
+        """Stop the hub; assert that exactly these samples are stored and that the ledger balances, and return it."""
+        self.hub.stop()
+        wanted = {series: samples for load in loads for series, samples in verify.expected(load).items()}
+        found = {series: samples for series, samples in verify.stored(self.state).items() if series[0] != SETTLED}
+        verdict = verify.compare(wanted, found)
+        assert verdict.ok, verdict
+        return self.balance()
+
+    def balance(self) -> verify.Books:
+        """Assert that the ledger of the stopped hub accounts for every message, node by node."""
+        books = verify.books(self.state)
+        assert {node: row.unaccounted for node, row in books.rows.items() if row.unaccounted} == {}
+        return books
