@@ -136,8 +136,6 @@ class NodeBook(Tally):
 
     def name_session(self, session: str, remembered: int) -> None:
         """Numbers from now on are of ``session``; at most ``remembered`` sessions are kept."""
-        if self.current is not None and self.current.session == session:
-            return
         known = self.sessions.pop(session, None)
         self.current = self.sessions[session] = known if known is not None else Tracker(session)
         if len(self.sessions) > remembered:

@@ -239,6 +239,8 @@ def test_damage_found_while_running_keeps_the_totals_and_the_sequence_numbers(tm
 
     async def main() -> None:
         async with Ledger(path) as ledger:
+            await ledger.settle(stored("m", 1))
+            await ledger.hours()  # nothing is left to be written for m
             await ledger.settle(stored("n", "s", 1, 3))
             ledger._file._close()
             ledger._file._move_aside(AssertionError("damage"))  # type: ignore[arg-type]  # any reason will do
@@ -246,7 +248,7 @@ def test_damage_found_while_running_keeps_the_totals_and_the_sequence_numbers(tm
             before = ledger.rows()
         async with Ledger(path) as ledger:
             assert ledger.rows() == before
-            assert (before[0].received, before[0].missing) == (4, 1)
+            assert [(row.node, row.received, row.missing) for row in before] == [("m", 1, 0), ("n", 4, 1)]
             assert ledger.watermark("n") == Watermark("s", 1)
 
     asyncio.run(main())
