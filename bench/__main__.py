@@ -8,6 +8,7 @@ import sys
 #: Name → module with ``main(argv)``; imported when it is wanted.
 BENCHMARKS = {
     "ingest": "bench.ingest",
+    "scaling": "bench.scaling",
     "store": "bench.store",
 }
 
