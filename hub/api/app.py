@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from hub.api import docs, health, ledger, live, logs, nodes, problems, query, rejects, series, token
 from hub.api.auth import required_caller
-from hub.api.headers import SecurityHeaders
+from hub.api.edge import Edge
 from hub.api.requests import known_parameters
 from hub.api.schemas import Problem
 from wire.version import __version__
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hub.api.parts import Parts
 
 PREFIX: Final = "/api/v1"
-_MAX_BODY_BYTES: Final = 1 << 20
 _DESCRIPTION: Final = """\
 Times are ISO 8601 in UTC. Given, they may also be Unix time in ms, or relative to now: `-5m`. Lists are pages: send
 `next` back as `?page=`. Errors are problem documents (RFC 9457, application/problem+json).
@@ -54,12 +53,11 @@ def create_app(parts: Parts) -> FastAPI:
         openapi_url="/openapi.json" if parts.settings.api.docs else None,
         docs_url=None,
         redoc_url=None,
-        max_body_size=_MAX_BODY_BYTES,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.parts = parts
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Edge)
     problems.install(app)
 
     open_api = APIRouter(prefix=PREFIX, dependencies=[Depends(known_parameters)], responses=_ERRORS)

@@ -14,10 +14,13 @@ router = APIRouter(tags=["what became of messages"])
 async def list_ledger(
     parts: PartsOf, node: Text = None, limit: PageLimit = 100, page: PageCursor = None
 ) -> Page[schemas.LedgerRow]:
-    """Counts by node, in order of their ids."""
-    after = from_cursor(page, NamedPlace).name if page is not None else ""
+    """Counts by node, in order of their ids: received = stored + duplicate + handled + all refused.
+
+    Messages whose topic names no node stand under an empty id.
+    """
+    after = from_cursor(page, NamedPlace).name if page is not None else None
     rows = parts.ledger.rows(node)
-    rest = [row for row in rows if row.node > after]
+    rest = [row for row in rows if after is None or row.node > after]
     following = to_cursor(NamedPlace(rest[limit - 1].node)) if len(rest) > limit else None
     items = [
         schemas.LedgerRow(
@@ -25,6 +28,7 @@ async def list_ledger(
             received=row.received,
             stored=row.stored,
             duplicate=row.duplicate,
+            handled=row.handled,
             refused=dict(row.refused),
             missing=row.missing,
             late=row.late,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import http
-import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -34,10 +32,8 @@ _LONGEST_SHOWN: Final = 200
 _DETAILS: Final = {
     404: "There is nothing at this path; GET /docs lists what there is.",
     405: "This path does not take that method; the header Allow lists those that it takes.",
-    413: "The body is too large.",
+    413: "The body of a request may have 1 MiB.",
 }
-
-_log = structlog.get_logger("hub.api")
 
 
 class ProblemError(Exception):
@@ -89,23 +85,15 @@ def problem_response(connection: HTTPConnection, error: ProblemError) -> Respons
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem document."""
+    """Make every error that is foreseen a problem document; the others are the business of ``edge.py``."""
     for kind in _TRANSLATIONS:
         app.add_exception_handler(kind, _answer)
-    app.add_exception_handler(Exception, _answer_unforeseen)
 
 
 async def _answer(request: Request, error: Exception) -> Response:
     # The handlers are found by the order of inheritance, so that the nearest kind is found here too.
     translate = next(_TRANSLATIONS[kind] for kind in type(error).__mro__ if kind in _TRANSLATIONS)
     return problem_response(request, translate(error))
-
-
-async def _answer_unforeseen(request: Request, error: Exception) -> Response:
-    incident = secrets.token_hex(4)
-    _log.error("request failed", incident=incident, method=request.method, path=request.url.path, exc_info=error)
-    detail = f"The hub failed to answer; its log says why under incident {incident}."
-    return problem_response(request, ProblemError(500, detail, kind="internal"))
 
 
 def _validation(errors: Sequence[Any]) -> ProblemError:

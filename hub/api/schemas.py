@@ -259,6 +259,8 @@ class LedgerRow(BaseModel):
     received: int
     stored: int
     duplicate: int
+    #: Births, commands, replies: received, but no data.
+    handled: int
     #: By reason.
     refused: dict[str, int]
     #: Sequence numbers that never arrived.
