@@ -93,7 +93,7 @@ class IotHub:
     def json(self, *words: str) -> Any:
         """What a reading command prints with ``--json``."""
         done = self.run(*words, "--json")
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{done.stderr}{done.stdout}"
         return json.loads(done.stdout)
 
     @contextlib.contextmanager
