@@ -57,6 +57,7 @@ class Broker:
             raise SystemExit("mosquitto is not installed: scripts/up installs it")
         self._argv = [program, "-c", str(folder / "mosquitto.conf")]
         self._log = folder / "output.log"
+        self._journal = folder / "mosquitto.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         folder.mkdir(parents=True, exist_ok=True)
@@ -90,6 +91,10 @@ class Broker:
     def kill(self) -> None:
         """SIGKILL: what came since the last save is gone."""
         self._end(signal.SIGKILL)
+
+    def said(self) -> str:
+        """What it logged over all runs."""
+        return self._journal.read_text(encoding="utf-8", errors="replace") if self._journal.exists() else ""
 
     def __enter__(self) -> Self:
         self.start()

@@ -105,17 +105,19 @@ class Ledger:
         with self._lock:
             return self._books.totals()
 
-    def rows(self, node: str | None = None, *, after: str = "", limit: int | None = None) -> list[LedgerRow]:
+    def rows(self, node: str | None = None, *, after: str | None = None, limit: int | None = None) -> list[LedgerRow]:
         """Counts by node since the hub counts, in order of their ids; from memory.
 
+        The first may be that of messages whose topic names no node: its id is empty.
+
         Args:
-            node: this one only; empty when it sent nothing.
+            node: this one only; no row when it sent nothing.
             after: only ids that sort after it.
             limit: at most so many.
         """
         with self._lock:
             names = [node] if node is not None else self._books.names()
-            chosen = [name for name in names if name > after][:limit]
+            chosen = [name for name in names if after is None or name > after][:limit]
             return [row for row in map(self._books.row, chosen) if row is not None]
 
     def sessions(self, node: str) -> list[SessionRow]:

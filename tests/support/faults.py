@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
+import os
 import threading
 import time
-from typing import TYPE_CHECKING, Self
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
 
 from bench import verify
 from bench.broker import Broker
@@ -23,15 +27,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.rejects.model import KeptReject
+    from wire.point import Value
 
 #: Arguments that run ``tests/support/faulty_hub.py``.
 FAULTY = ("-m", "tests.support.faulty_hub")
 SETTLED = "settled"
+#: 20 runs the tests at the length that the project promises: ``scripts/bench faults --matrix``.
+SCALE = int(os.environ.get("FAULT_SCALE", "1"))
 
 
 def recent_ms() -> int:
     """A minute ago: well within what a hub takes, and no sample of a short test lies ahead."""
     return int(time.time() * 1000) - 60_000
+
+
+def unix_ms(text: str) -> int:
+    """Unix time in ms of an ISO 8601 time."""
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def message(ts_ms: int, value: Value, **more: object) -> bytes:
+    """One sample of ``room.temperature``."""
+    return json.dumps({"ts": ts_ms, "values": {"temperature": value}, **more}).encode()
 
 
 class Rig:
@@ -118,8 +135,29 @@ class Rig:
         self.send([(f"iot/v1/{SETTLED}/telemetry/marker", marker.encode())])
         wait_until(self._is_settled, timeout_s, "the hub has stored what was published")
 
+    # -- what the running hub says -------------------------------------------------------------------------------------
+
+    def row(self, node: str) -> dict[str, Any]:
+        """The ledger's row of a node."""
+        rows: list[dict[str, Any]] = self.hub.get("ledger", node=node)["items"]
+        assert rows, f"the ledger knows no {node}"
+        return rows[0]
+
+    def samples(self, node: str, series: str = "room.temperature") -> list[tuple[int, Any]]:
+        """Stored samples of one series, ``measurement.field``, since 1970: times in ms and values, oldest first."""
+        measurement, _, field = series.partition(".")
+        found = self.hub.get(
+            "query", node=node, measurement=measurement, field=field, start=0, stop="2100-01-01T00:00:00Z"
+        )["series"]
+        assert len(found) <= 1, found
+        return list(zip(map(unix_ms, found[0]["times"]), found[0]["values"], strict=True)) if found else []
+
+    def reasons(self, node: str) -> dict[str, int]:
+        """Rejects of a node by reason, partial ones too."""
+        return dict(Counter(reject["reason"] for reject in self.hub.get("rejects", node=node, limit=1000)["items"]))
+
     def _is_settled(self) -> bool:
-        rows = self.hub.get("ledger", node=SETTLED)["items"]
+        rows = self.hub.get("ledger", node=SETTLED)["items"]  # none before the first marker
         return bool(rows) and rows[0]["stored"] + rows[0]["duplicate"] >= self._markers
 
     # -- what must hold -----------------------------------------------------------------------------------------------
