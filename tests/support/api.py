@@ -112,7 +112,8 @@ class ListedRejects:
 @dataclass(frozen=True)
 class LedgerLine:
     node: str
-    received: int = 5
+    received: int = 7
+    handled: int = 2
     stored: int = 3
     duplicate: int = 1
     refused: dict[str, int] = field(default_factory=lambda: {"not-json": 1})

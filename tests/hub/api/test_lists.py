@@ -94,16 +94,17 @@ def test_rejects_are_paged_newest_first_and_shown_with_their_bytes(tmp_path: Pat
 def test_the_ledger_is_paged_by_node(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
-            api.ledger.lines = [LedgerLine(f"n{number}") for number in range(5)]
+            api.ledger.lines = [LedgerLine(""), *(LedgerLine(f"n{number}") for number in range(5))]
             rows = [row async for page in api.pages("/api/v1/ledger", limit=2) for row in page["items"]]
-            assert names(rows) == ["n0", "n1", "n2", "n3", "n4"]
+            assert names(rows) == ["", "n0", "n1", "n2", "n3", "n4"]
             one = (await api.http.get("/api/v1/ledger", params={"node": "n3"})).json()["items"]
             assert one == [
                 {
                     "node": "n3",
-                    "received": 5,
+                    "received": 7,
                     "stored": 3,
                     "duplicate": 1,
+                    "handled": 2,
                     "refused": {"not-json": 1},
                     "missing": 2,
                     "late": 0,
