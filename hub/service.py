@@ -30,7 +30,7 @@ from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub, password_of
 from hub.broker_watch import BrokerWatch
 from hub.clocks import Clocks
-from hub.config import BrokerMode
+from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
 from hub.guard import Clash, Guard, GuardLimits
 from hub.health import chain
@@ -95,6 +95,9 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         )
         ledger = await stack.enter_async_context(Ledger(paths.ledger))
         password = await ensure_local_access(registry, paths)
+        if settings.broker.mode is BrokerMode.MANAGED:
+            # The agent of this machine has its account from the start: it is no stranger.
+            await registry.declare(str(settings.agent.get("node") or default_hub_id()))
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
         clocks, watch, writing = Clocks(), BrokerWatch(metrics), asyncio.Lock()
