@@ -28,7 +28,9 @@ Times are ISO 8601 in UTC. Given, they may also be Unix time in ms, or relative 
 `next` back as `?page=`. Errors are problem documents (RFC 9457, application/problem+json).
 
 Get a token with POST /api/v1/token and send it as `Authorization: Bearer …`. Live events: WebSocket /api/v1/live; the
-first text frame says what is wanted, `{"node": "boiler-*", "measurement": null, "types": ["message", "node"]}`.\
+first text frame says what is wanted, `{"node": "boiler-*", "measurement": null, "types": ["message", "node"]}`.
+
+On the machine of the hub: `curl -H "Authorization: Bearer $(cat var/secrets/cli-token)" 127.0.0.1:8080/api/v1/nodes`.\
 """
 #: Every route may answer so; named once, in place of FastAPI's own shape of errors.
 _ERRORS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": Problem, "description": "What went wrong"}}

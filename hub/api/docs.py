@@ -10,6 +10,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import HTMLResponse
@@ -36,6 +37,7 @@ _HEADERS: Final = {
     **SECURITY_HEADERS,
     "Content-Security-Policy": f"{SECURITY_HEADERS['Content-Security-Policy']}; style-src 'sha256-{_STYLE_HASH}'",
 }
+_CODE: Final = re.compile(r"`+(.+?)`+")
 _DEEPEST: Final = 6
 _PLAIN: Final = {"integer": 0, "number": 21.5, "boolean": True, "string": "…"}
 
@@ -72,11 +74,10 @@ def page(document: Mapping[str, Any]) -> str:
 
 def _operation(path: str, method: str, operation: _Node, document: Mapping[str, Any]) -> str:
     open_to_all = "" if operation.get("security") else ' <span class="open">no token needed</span>'
-    head = f"<b>{_e(method.upper())}</b> <code>{_e(path)}</code> {_e(operation.get('summary', ''))}{open_to_all}"
-    parts = [
-        f'<details class="{_e(method)}"><summary>{head}</summary>',
-        _paragraphs(operation.get("description", "")),
-    ]
+    description = operation.get("description", "")
+    first, _, rest = description.partition("\n\n")
+    head = f"<b>{_e(method.upper())}</b> <code>{_e(path)}</code> {_inline(first)}{open_to_all}"
+    parts = [f'<details class="{_e(method)}"><summary>{head}</summary>', _paragraphs(rest)]
     if parameters := operation.get("parameters"):
         rows = "".join(_parameter(one, document) for one in parameters)
         parts.append(f"<h4>Parameters</h4><table>{rows}</table>")
@@ -99,7 +100,7 @@ def _parameter(parameter: _Node, document: Mapping[str, Any]) -> str:
     told = parameter.get("description") or schema.get("description") or ""
     return (
         f"<tr><td><code>{_e(parameter['name'])}</code></td><td>{_e(parameter['in'])}</td>"
-        f"<td>{_e(told)} {_e(allowed)} {default}</td></tr>"
+        f"<td>{_inline(told)} {_e(allowed)} {default}</td></tr>"
     )
 
 
@@ -141,7 +142,11 @@ def _resolved(schema: _Node, document: Mapping[str, Any]) -> _Node:
 
 
 def _paragraphs(text: str) -> str:
-    return "".join(f"<p>{_e(part)}</p>" for part in text.split("\n\n") if part.strip())
+    return "".join(f"<p>{_inline(part)}</p>" for part in text.split("\n\n") if part.strip())
+
+
+def _inline(text: str) -> str:
+    return _CODE.sub(r"<code>\1</code>", _e(text))
 
 
 def _e(text: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from argon2 import PasswordHasher
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from hub.nodes.database import Database
+from hub.nodes.database import Database, RegistryError
 from hub.nodes.folding import fold
 from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
 from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Values in one ``IN (…)``; databases allow some thousands.
 _CHUNK: Final = 500
 _CONNECTIONS_KEPT_NS: Final = 365 * 86_400 * 1_000_000_000
+#: Of one node: a month of one that reconnects every ten minutes, and an hour of one that flaps.
+_CONNECTIONS_KEPT: Final = 5000
 
 
 class NodeFilter(msgspec.Struct, frozen=True):
@@ -47,10 +49,16 @@ class Registry:
     Args:
         url: see :class:`~hub.nodes.database.Database`, also for the errors that every call may raise.
         hasher: cost of password hashes; the library's own when None.
+        connections_kept: the newest ones of each node outlive ``maintain``.
     """
 
-    def __init__(self, url: str | URL, *, hasher: PasswordHasher | None = None) -> None:
+    def __init__(
+        self, url: str | URL, *, hasher: PasswordHasher | None = None, connections_kept: int = _CONNECTIONS_KEPT
+    ) -> None:
         self.database = Database(url)
+        self._connections_kept = connections_kept
+        #: Nodes that have connected since the last ``maintain``.
+        self._connected: set[str] = set()
         self.users = Users(self.database, hasher or PasswordHasher())
 
     async def __aenter__(self) -> Self:
@@ -73,6 +81,7 @@ class Registry:
         """
         folded = fold(transitions)
         await self.database.run(lambda connection: _record(connection, folded, last_seen))
+        self._connected.update(row["node"] for row in folded.opened)
 
     async def declare(self, node: str, groups: Iterable[str] = ()) -> bool:
         """Make ``node`` declared, with these groups; False when it was already (nothing is changed then)."""
@@ -90,9 +99,19 @@ class Registry:
         return await self.database.run(work)
 
     async def maintain(self, now_ns: int) -> int:
-        """Drop closed connections older than a year; returns how many. Call it every hour or so."""
+        """Drop closed connections that are older than a year or too many; returns how many. Call it every minute."""
         old = CONNECTIONS.c.disconnected_ns < now_ns - _CONNECTIONS_KEPT_NS
-        return await self.database.run(lambda connection: connection.execute(delete(CONNECTIONS).where(old)).rowcount)
+        connected, self._connected = self._connected, set()
+
+        def work(connection: Connection) -> int:
+            dropped = connection.execute(delete(CONNECTIONS).where(old)).rowcount
+            return dropped + sum(_drop_oldest(connection, node, self._connections_kept) for node in connected)
+
+        try:
+            return await self.database.run(work)
+        except RegistryError:
+            self._connected |= connected
+            raise
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -159,6 +178,15 @@ def _record(connection: Connection, folded: Folded, last_seen: Mapping[str, int]
     first = change.where(NODES.c.first_seen_ns.is_(None))
     _many(connection, first, [{"of": node, "first_seen_ns": ns} for node, ns in folded.nodes.items()])
     _many(connection, change, [{"of": node, "last_seen_ns": ns} for node, ns in last_seen.items()])
+
+
+def _drop_oldest(connection: Connection, node: str, kept: int) -> int:
+    of_node = CONNECTIONS.c.node == node
+    newest = select(CONNECTIONS.c.id).where(of_node).order_by(CONNECTIONS.c.id.desc())
+    first_kept = connection.execute(newest.offset(kept - 1).limit(1)).scalar_one_or_none()
+    if first_kept is None:
+        return 0
+    return connection.execute(delete(CONNECTIONS).where(of_node, CONNECTIONS.c.id < first_kept)).rowcount
 
 
 def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -251,6 +251,27 @@ def test_connections_older_than_a_year_are_dropped_unless_they_last(opened: Open
     asyncio.run(scenario())
 
 
+def test_of_a_node_that_flaps_only_the_newest_connections_are_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        presence, flapping = Presence(90), []
+        for turn in range(20):
+            flapping += online("flapping", T0 + turn * S, session=f"s{turn}", presence=presence)
+        async with Registry(sqlite_url(tmp_path / "hub.db"), connections_kept=5) as registry:
+            await registry.record([*flapping, *online("steady")], {})
+            assert await registry.maintain(T0) == 15
+            assert [row.session for row in await registry.connections("flapping")] == [
+                "s19",
+                "s18",
+                "s17",
+                "s16",
+                "s15",
+            ]
+            assert len(await registry.connections("steady")) == 1
+            assert await registry.maintain(T0) == 0
+
+    asyncio.run(scenario())
+
+
 def test_a_huge_inventory_is_replaced_by_a_note(opened: Opened) -> None:
     async def scenario() -> None:
         status = Status(NodeState.ONLINE, info={"junk": "x" * 100_000})
