@@ -72,6 +72,7 @@ class DuckStore:
         self._writer: Writer | None = None
         #: False from the start of a write until its commit is known: a failed one leaves it open what is stored.
         self._is_sound = False
+        self._is_closed = False
         self._mark_ns = 0
         self._samples_from_ns = 0
 
@@ -82,7 +83,7 @@ class DuckStore:
             StoreBroken: in use by another process, corrupt, or not to be opened; the message says what to do.
         """
         try:
-            await _run(self._writing, self._open)
+            await self._run(self._writing, self._open)
         except BaseException:
             self._stop_threads()
             raise
@@ -92,31 +93,31 @@ class DuckStore:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await _run(self._writing, self._close)
+            await self._run(self._writing, self._close)
         finally:
             self._stop_threads()
 
     async def write(self, points: Sequence[Point]) -> WriteResult:
-        return await _run(self._writing, self._write, points)
+        return await self._run(self._writing, self._write, points)
 
     async def series(self, chosen: SeriesFilter) -> list[Series]:
-        return [each.series for each in await _run(self._reading, self._catalog.select, chosen)]
+        return [each.series for each in await self._run(self._reading, self._catalog.select, chosen)]
 
     async def query(self, query: Query) -> list[Frame]:
-        return await _run(self._reading, self._query, query)
+        return await self._run(self._reading, self._query, query)
 
     async def last(self, chosen: SeriesFilter) -> list[Last]:
-        return await _run(self._reading, self._catalog.last, chosen)
+        return await self._run(self._reading, self._catalog.last, chosen)
 
     async def logs(self, query: LogQuery) -> list[LogRecord]:
-        return await _run(self._reading, self._logs, query)
+        return await self._run(self._reading, self._logs, query)
 
     async def maintain(self, now_ns: int) -> MaintenanceReport:
         async with self._maintenance:
-            mark_ns = await _run(self._writing, self._set_bounds, now_ns)
-            rows = await _run(self._maintaining, duck_rollup.roll_up, self._file, mark_ns)
-            dropped = await _run(self._maintaining, duck_rollup.drop_old, self._file, self._keep, now_ns)
-            await _run(self._writing, self._settle)
+            mark_ns = await self._run(self._writing, self._set_bounds, now_ns)
+            rows = await self._run(self._maintaining, duck_rollup.roll_up, self._file, mark_ns)
+            dropped = await self._run(self._maintaining, duck_rollup.drop_old, self._file, self._keep, now_ns)
+            await self._run(self._writing, self._settle)
         return MaintenanceReport(dropped, rows)
 
     async def stats(self) -> StoreStats:
@@ -199,8 +200,10 @@ class DuckStore:
 
     def _stop_threads(self) -> None:
         for pool in (self._writing, self._maintaining, self._reading):
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.shutdown(wait=False)
+        self._is_closed = True
 
-
-async def _run(pool: ThreadPoolExecutor, function: Callable[..., _T], *args: object) -> _T:
-    return await asyncio.get_running_loop().run_in_executor(pool, partial(function, *args))
+    async def _run(self, pool: ThreadPoolExecutor, function: Callable[..., _T], *args: object) -> _T:
+        if self._is_closed:
+            raise StoreUnavailable(f"{self._file.path} is closed")
+        return await asyncio.get_running_loop().run_in_executor(pool, partial(function, *args))

@@ -209,7 +209,7 @@ class _Reading:
         return f"${name}"
 
     def _run(self, select: str, most: int) -> _Rows:
-        sql = f"SELECT * FROM ({select} LIMIT $most) ORDER BY series, ts"
+        sql = f"SELECT * FROM ({select} LIMIT $most) ORDER BY 1, 2"
         known = {"every": self._query.every_ns, "minute": MINUTE_NS, "hour": HOUR_NS, "most": most}
         used = {name: value for name, value in known.items() if f"${name}" in sql}
         columns = self._con.execute(sql, {**self._values, **used}).fetchnumpy()

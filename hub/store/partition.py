@@ -80,7 +80,7 @@ WIDTH_NS: Final = {
     Kind.TEXTS: DAY_NS,
     Kind.LOGS: DAY_NS,
     Kind.MINUTES: 7 * DAY_NS,
-    Kind.HOURS: 91 * DAY_NS,
+    Kind.HOURS: 28 * DAY_NS,
 }
 
 

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from hub.store.base import FieldKind, Fn, QueryError
+from hub.store.values import MAX_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,8 +84,8 @@ def check_query(query: Query, chosen: Iterable[Series]) -> None:
         raise QueryError(f"limit is {query.limit}; it must be at least 1")
     if query.every_ns is None:
         return
-    if query.every_ns < 1:
-        raise QueryError(f"every is {query.every_ns} ns; it must be at least 1 ns")
+    if not 1 <= query.every_ns <= MAX_NS:
+        raise QueryError(f"every is {query.every_ns} ns; it must be at least 1 ns and at most {MAX_NS} ns")
     if query.fn in TEXT_FNS:
         return
     texts = [series for series in chosen if series.kind is FieldKind.TEXT]

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from hub.store.duck import DuckStore
+from hub.store.memory import MemoryStore
+from tests.support.stores import NOON
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hub.store.base import Store
+    from hub.store.partition import Retention
+
+    Clock = Callable[[], int]
+
+
+class Opener(Protocol):
+    """Makes a store that is not open yet; the same one again where it keeps its data outside the process."""
+
+    def __call__(self, *, retention: Retention | None = None, now_ns: int | Clock = NOON) -> Store: ...
+
+
+def as_clock(now_ns: int | Clock) -> Clock:
+    """A clock that stands still, or the one given."""
+    if isinstance(now_ns, int):
+        return lambda: now_ns
+    return now_ns
+
+
+@pytest.fixture
+def duck(tmp_path: Path) -> Opener:
+    def open_(*, retention: Retention | None = None, now_ns: int | Clock = NOON) -> Store:
+        return DuckStore(tmp_path / "tsdb.duckdb", retention=retention, threads=1, clock_ns=as_clock(now_ns))
+
+    return open_
+
+
+@pytest.fixture
+def memory() -> Opener:
+    def open_(*, retention: Retention | None = None, now_ns: int | Clock = NOON) -> Store:
+        return MemoryStore(retention=retention, clock_ns=as_clock(now_ns))
+
+    return open_
+
+
+#: Every store that keeps the contract of hub/store/base.py; a new one joins the whole suite by a line here.
+@pytest.fixture(params=["memory", "duck"])
+def make(request: pytest.FixtureRequest) -> Opener:
+    found: Opener = request.getfixturevalue(request.param)
+    return found
