@@ -99,7 +99,11 @@ class Registry:
         return await self.database.run(work)
 
     async def maintain(self, now_ns: int) -> int:
-        """Drop closed connections that are older than a year or too many; returns how many. Call it every minute."""
+        """Drop closed connections that are older than a year or too many; returns how many. Call it every minute.
+
+        Expired tokens and old logins go too.
+        """
+        await self.users.maintain(now_ns)
         old = CONNECTIONS.c.disconnected_ns < now_ns - _CONNECTIONS_KEPT_NS
         connected, self._connected = self._connected, set()
 

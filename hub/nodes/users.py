@@ -154,7 +154,7 @@ class Users:
         return await self._database.run(lambda connection: connection.execute(chosen).rowcount > 0)
 
     async def maintain(self, now_ns: int) -> None:
-        """Drop expired tokens and logins older than 90 days. Call it every hour or so."""
+        """Drop expired tokens and logins older than 90 days. The maintenance of the registry calls it."""
 
         def work(connection: Connection) -> None:
             connection.execute(delete(TOKENS).where(TOKENS.c.expires_ns <= now_ns))

@@ -130,7 +130,7 @@ def test_maintenance_drops_expired_tokens_and_old_logins(opened: Opened, paths: 
             await users.issue("ann", Scope.FULL, T0, None)
             await users.record_login("ann", "127.0.0.1", accepted=True, now_ns=T0)
             await users.record_login("x" * 500, "127.0.0.1", accepted=False, now_ns=T0 + 80 * 86_400 * S)
-            await users.maintain(T0 + 91 * 86_400 * S)
+            await registry.maintain(T0 + 91 * 86_400 * S)
 
     asyncio.run(scenario())
     database = sqlite3.connect(paths.registry)
