@@ -7,11 +7,11 @@ recv ──▶ buffer ──▶ mqtt5.read × n ─┬─ PUBLISH × n ──▶
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Final
 
 import mqtt5
-import numpy as np
 
 from hub.link_options import LinkDown, LinkError, LinkOptions, LinkRefused
 
@@ -24,6 +24,8 @@ _READ_BYTES: Final = 1 << 20
 #: After a read of less than this the socket is left alone for a moment, so that the next read finds more.
 _FULL_READ_BYTES: Final = 1 << 17
 _REST_S: Final = 0.002
+#: The broker hangs up as soon as it reads our DISCONNECT, which stands behind our acknowledgements.
+_END_LIMIT_S: Final = 3.0
 #: Reason codes from here on say no.
 _REFUSED: Final = 0x80
 _PACKET_IDS: Final = 65_535
@@ -49,6 +51,7 @@ class Connection(asyncio.BufferedProtocol):
         self.transport: asyncio.Transport
         self.connack: asyncio.Future[bool] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
+        self._closed = asyncio.Event()
         self.paused = False
         self._resting = False
 
@@ -97,6 +100,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._fail(LinkDown(f"connection lost: {error}" if error else "connection closed"))
+        self._closed.set()
 
     # -- used by the link ---------------------------------------------------------------------------------------------
 
@@ -104,10 +108,20 @@ class Connection(asyncio.BufferedProtocol):
         if packets and not self.transport.is_closing():
             self.transport.write(packets)
 
-    def end(self) -> None:
-        """Say DISCONNECT, which keeps the session and withholds the will, and close once that is written."""
-        self.send(mqtt5.DisconnectPacket().write())
-        self.transport.close()
+    async def end(self) -> None:
+        """Say DISCONNECT, which keeps the session and withholds the will, and wait until the broker hangs up."""
+        # Read and drop what it still sends: closing with data unread resets the connection, and the broker would see
+        # neither the DISCONNECT nor our last acknowledgements.
+        self._take = _drop
+        try:
+            if self.connack.done() and not self.connack.cancelled() and not self.transport.is_closing():
+                self.send(mqtt5.DisconnectPacket().write())
+                self.resume()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_END_LIMIT_S):
+                        await self._closed.wait()
+        finally:
+            self.transport.abort()
 
     def pause(self) -> None:
         if not self.paused:
@@ -143,8 +157,10 @@ class Connection(asyncio.BufferedProtocol):
                 to stay, Mosquitto would deliver what matches two overlapping filters twice.
 
         Raises:
-            LinkRefused: the broker refused a filter.
+            LinkRefused: the broker refused a filter, or ended the connection.
+            LinkDown: the connection broke.
         """
+        self._check_alive()
         always, once = mqtt5.RetainHandling.SEND_ALWAYS, mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
         wanted = [
             mqtt5.TopicFilter(
@@ -167,10 +183,18 @@ class Connection(asyncio.BufferedProtocol):
             self.send(mqtt5.UnsubscribePacket(self._packet_id(), topics).write())
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> int:
+        """Publish one message; see :meth:`hub.link.Link.publish`.
+
+        Raises:
+            LinkRefused: the broker ended the connection.
+            LinkDown: the connection broke.
+        """
+        self._check_alive()
         if qos == 0:
             self.send(mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_s).write())
             return 0
         async with self._window:
+            self._check_alive()
             packet_id = self._packet_id()
             packet = mqtt5.PublishPacket(
                 topic,
@@ -221,7 +245,8 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(LinkRefused(f"the broker refused the connection: {why}"))
             return
         self._window = asyncio.Semaphore(packet.receive_max)
-        if packet.server_keep_alive is not None:
+        # 0 switches it off for the broker, not for us: how else would we notice that it is gone?
+        if packet.server_keep_alive:
             self._keep_alive_s = packet.server_keep_alive
         self.connack.set_result(packet.session_present)
 
@@ -231,6 +256,11 @@ class Connection(asyncio.BufferedProtocol):
             if self._next_id not in self._puback:
                 return self._next_id
         raise LinkDown("all packet identifiers are in use")
+
+    def _check_alive(self) -> None:
+        """Raise what broke the connection: nobody would tell those who begin to wait after that."""
+        if self.lost.done():
+            raise (None if self.lost.cancelled() else self.lost.exception()) or LinkDown("the link has ended")
 
     def _fail(self, error: LinkError) -> None:
         waiting: list[asyncio.Future[Any]] = [self.connack, self._suback, self.lost, *self._puback.values()]
@@ -242,20 +272,13 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.abort()
 
 
+def _drop(_connection: Connection, _messages: list[Message], _size_bytes: int) -> None:
+    """Takes what a connection brings that is ending."""
+
+
 def _words(code: object) -> str:
     """``<SubAckReasonCode.NOT_AUTHORIZED: 135>`` as ``not authorized``; the enums of the codec have no ``name``."""
     return repr(code).rpartition(".")[2].partition(":")[0].lower().replace("_", " ")
-
-
-def encode_pubacks(packet_ids: Sequence[int]) -> bytes:
-    """PUBACK packets with reason code 0, which MQTT 5 §3.4 lets end after the packet identifier.
-
-    40 02 MSB LSB  40 02 MSB LSB  …
-    """
-    packets = np.empty((len(packet_ids), 2), dtype=">u2")
-    packets[:, 0] = 0x4002
-    packets[:, 1] = packet_ids
-    return packets.tobytes()
 
 
 def connect_packet(options: LinkOptions) -> bytes:

@@ -16,9 +16,10 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Final, Never
 
+import numpy as np
 import structlog
 
-from hub.connection import Connection, Message, connect_packet, encode_pubacks
+from hub.connection import Connection, Message, connect_packet
 from hub.link_options import Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Link:
             except (OSError, LinkError) as error:
                 self.trouble = str(error)
             finally:
-                self._drop()
+                await self._drop()
             now = time.monotonic()
             if self.connects > connects and now - began > _STABLE_S:
                 delay_s, said_at = _BACKOFF_FIRST_S, float("-inf")
@@ -137,12 +138,12 @@ class Link:
         finally:
             ping.cancel()
 
-    def _drop(self) -> None:
+    async def _drop(self) -> None:
         self.connected.clear()
         self.subscribed = False
-        if self._connection is not None:
-            self._connection.end()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.end()
 
     # -- messages in --------------------------------------------------------------------------------------------------
 
@@ -210,4 +211,18 @@ class Link:
         connection = self._connection
         if connection is None or not self.connected.is_set():
             raise LinkDown(self.trouble or "not connected")
-        return await connection.publish(topic, payload, qos=qos, retain=retain, expiry_s=expiry_s)
+        try:
+            return await connection.publish(topic, payload, qos=qos, retain=retain, expiry_s=expiry_s)
+        except LinkRefused as error:
+            raise LinkDown(str(error)) from error
+
+
+def encode_pubacks(packet_ids: Sequence[int]) -> bytes:
+    """PUBACK packets with reason code 0, which MQTT 5 §3.4 lets end after the packet identifier.
+
+    40 02 MSB LSB  40 02 MSB LSB  …
+    """
+    packets = np.empty((len(packet_ids), 2), dtype=">u2")
+    packets[:, 0] = 0x4002
+    packets[:, 1] = packet_ids
+    return packets.tobytes()

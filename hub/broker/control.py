@@ -132,7 +132,7 @@ class Control:
                 ping.cancel()
         finally:
             if transport is not None:
-                self._connection.end()
+                await self._connection.end()
 
     def _take(self, _connection: Connection, messages: list[Message], _size_bytes: int) -> None:
         for message in messages:
