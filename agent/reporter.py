@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from agent.collectors.base import Sample
+from wire.errors import OutboxFull
+from wire.point import OUTBOX_MEASUREMENT
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from agent.collectors.base import Sample
     from wire.outgoing import Outbox
     from wire.point import Value
     from wire.topics import Topics
@@ -34,6 +37,7 @@ class Reporter:
         self._node = node
         #: Unix time in ms.
         self.clock_ms = clock_ms or now_ms
+        self._full = False
 
     def samples(self, samples: Iterable[Sample], ts_ms: int) -> int:
         """Publish samples of one tick, one message a measurement; how many messages."""
@@ -45,8 +49,7 @@ class Reporter:
         for measurement, together in by_measurement.items():
             topic = self._topics.telemetry(self._node, measurement)
             for chunk in _chunks(together):
-                self._outbox.append(topic, partial(encode_samples, chunk, ts_ms), len(chunk))
-                messages += 1
+                messages += self._put(topic, partial(encode_samples, chunk, ts_ms), len(chunk))
         return messages
 
     def log(self, level: str, message: str, **fields: Value) -> None:
@@ -55,7 +58,32 @@ class Reporter:
         record: dict[str, Any] = {"ts": self.clock_ms(), "level": level, "source": _SOURCE, "message": message}
         if fields:
             record["fields"] = fields
-        self._outbox.append(self._topics.log(self._node), lambda seq: msgspec.json.encode({**record, "seq": seq}))
+        self._put(self._topics.log(self._node), lambda seq: msgspec.json.encode({**record, "seq": seq}))
+
+    def tell_dropped(self) -> None:
+        """Publish which sequence numbers were given up, if any were; called when messages get through again."""
+        untold = self._outbox.untold
+        if untold is None:
+            return
+        first, last = untold
+        report = Sample(OUTBOX_MEASUREMENT, {"dropped_from": first, "dropped_to": last})
+        topic = self._topics.telemetry(self._node, OUTBOX_MEASUREMENT)
+        if self._put(topic, partial(encode_samples, [report], self.clock_ms()), tells=untold):
+            text = f"samples and records number {first} to {last} were given up: nobody took them while there was room"
+            self.log("warning", text, dropped=last - first + 1)
+
+    def _put(
+        self, topic: str, encode: Callable[[int], bytes], count: int = 1, tells: tuple[int, int] | None = None
+    ) -> bool:
+        try:
+            self._outbox.append(topic, encode, count, tells=tells)
+        except OutboxFull as error:
+            if not self._full:
+                _LOG.warning("%s; nothing new is kept until there is room", error)
+            self._full = True
+            return False
+        self._full = False
+        return True
 
 
 def encode_samples(samples: list[Sample], ts_ms: int, first_seq: int) -> bytes:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from agent.collectors import Figures
     from agent.collectors.base import Collector
     from agent.config import AgentSettings, Settings
-    from wire.outgoing import Outbox
     from wire.point import Value
 
 #: For sending what waits when the agent stops.
@@ -48,7 +47,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     outbox = MemoryOutbox(agent.queue_messages, agent.queue_bytes)
     reporter = Reporter(outbox, topics, agent.node)
     inventory = Inventory(agent.ignored_interfaces)
-    dropped = _DroppedTeller(outbox, reporter)
 
     def birth() -> Status:
         return Status(
@@ -72,7 +70,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     collectors = _collectors(agent, figures)
     scheduler = Scheduler(collectors, reporter, _intervals_s(agent))
     session = NodeSession(SessionOptions(mqtt=settings.mqtt, node=agent.node), birth, outbox.covered)
-    delivery = Delivery(session, outbox, on_delivered=dropped.tell)
+    delivery = Delivery(session, outbox, on_delivered=reporter.tell_dropped)
     executor = Executor(session, topics, reporter, Host(scheduler, time.monotonic()))
     async with session:
         async with asyncio.TaskGroup() as tasks:
@@ -82,23 +80,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await _cancel(*intake)
             await _cancel(sending)
         await delivery.drain(_DRAIN_S)
-
-
-class _DroppedTeller:
-    """Tells the hub how many messages were given up, once messages get through again."""
-
-    def __init__(self, outbox: Outbox, reporter: Reporter) -> None:
-        self._outbox = outbox
-        self._reporter = reporter
-        self._told = 0
-
-    def tell(self) -> None:
-        dropped = self._outbox.dropped
-        if dropped > self._told:
-            new, self._told = dropped - self._told, dropped
-            self._reporter.log(
-                "warning", f"{new} messages were dropped: the queue was full while nobody took them", dropped=new
-            )
 
 
 def _collectors(agent: AgentSettings, figures: Figures) -> list[Collector]:

@@ -9,6 +9,7 @@ no answer   the connection went: sent again on the next one
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING, Final
@@ -52,41 +53,56 @@ class Delivery:
         self._unheard = Outage()
         #: Messages that the broker refused for good.
         self.refused = 0
+        session.on_connected = self._connected
 
     async def run(self) -> None:
         """Send for ever."""
         while True:
-            self._outbox.changed.clear()
-            if not self._outbox.waiting:
-                await self._outbox.changed.wait()
             await self._session.connected.wait()
-            if not await self.send_pending() and self._session.connected.is_set():
+            self._outbox.changed.clear()
+            settled, kept = await self.send_pending()
+            if kept and self._session.connected.is_set():
                 await asyncio.sleep(self._retry.next_s())
+            elif not settled:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._outbox.next_s()):
+                        await self._outbox.changed.wait()
 
     async def drain(self, timeout_s: float) -> bool:
-        """Send what waits, as long as it gets through; whether all did."""
-        try:
+        """Send what is due, as long as it gets through; whether all of it did."""
+        settled, kept = 1, 0
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while self._session.connected.is_set() and await self.send_pending():
-                    pass
-        except TimeoutError:
-            pass
-        return self._outbox.waiting == 0
+                while settled and self._session.connected.is_set():
+                    settled, kept = await self.send_pending()
+        return not settled and not kept
 
-    async def send_pending(self) -> bool:
-        """Send one window of messages; whether any of them was settled, so that more may follow at once."""
-        entries = self._outbox.pending(self._window)
+    async def send_pending(self) -> tuple[int, int]:
+        """Send one window of messages; how many were settled, and how many the broker did not take this time."""
+        entries = await self._outbox.pending(self._window)
+        if not entries:
+            return 0, 0
         answers = await asyncio.gather(*(self._send(entry) for entry in entries))
-        unheard = sum(answer is not None and answer.nobody_subscribed for answer in answers)
-        settled = [self._settle(entry, answer) for entry, answer in zip(entries, answers, strict=True) if answer]
+        delivered, refused, kept, unheard = [], [], [], 0
+        for entry, answer in zip(entries, answers, strict=True):
+            if answer is not None and answer.delivered:
+                delivered.append(entry)
+            elif answer is not None and answer.permanent:
+                refused.append(entry)
+                _LOG.error("message %d on %s set aside: the broker says %s", entry.seq, entry.topic, answer)
+            else:
+                kept.append(entry)
+                unheard += answer is not None and answer.nobody_subscribed
+        self._outbox.settled(delivered, refused, kept)
+        self.refused += len(refused)
         if unheard:
             self._tell_unheard()
-        if any(settled):
+        if delivered:
             self._retry.reset()
             if not unheard:
                 self._unheard.back(time.monotonic())
             self._on_delivered()
-        return any(settled)
+        return len(delivered) + len(refused), len(kept)
 
     async def _send(self, entry: Entry) -> PubAck | None:
         try:
@@ -94,16 +110,9 @@ class Delivery:
         except SessionDown:
             return None
 
-    def _settle(self, entry: Entry, answer: PubAck) -> bool:
-        if answer.delivered:
-            self._outbox.delivered(entry.seq)
-        elif answer.permanent:
-            self.refused += 1
-            self._outbox.refused(entry.seq)
-            _LOG.error("message %d on %s set aside: the broker says %s", entry.seq, entry.topic, answer)
-        else:
-            return False
-        return True
+    def _connected(self) -> None:
+        self._outbox.rewind()
+        self._outbox.changed.set()
 
     def _tell_unheard(self) -> None:
         if self._unheard.lost(time.monotonic(), "unheard"):

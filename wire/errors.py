@@ -5,6 +5,8 @@ WireError
 ├── TopicError        refuse the message: the topic is none of ours
 ├── SessionDown       try again later: the connection to the broker is down
 │   └── SessionRefused    try again slowly: the broker refuses us; a person must act
+├── OutboxError       stop: the outbox cannot be opened or written; a person must act
+│   └── OutboxFull        produce nothing more until there is room again
 └── SettingsError     stop: the settings are wrong (one problem a line)
 """
 
@@ -79,6 +81,14 @@ class SessionRefused(SessionDown):
         super().__init__(message)
         #: MQTT 5 reason code, e.g. 0x87 not authorised.
         self.code = code
+
+
+class OutboxError(WireError):
+    """The outbox on disk does not work; the message says what to do."""
+
+
+class OutboxFull(OutboxError):  # noqa: N818  the name says what the caller does
+    """The outbox is full and its policy is to keep what it has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,8 @@ class NodeSession:
         self.connected = asyncio.Event()
         #: Connections made so far.
         self.connections = 0
+        #: Called in the event loop at each connection, once messages can be published.
+        self.on_connected: Callable[[], None] = lambda: None
         self._birth = birth
         self._on_receipt = on_receipt
         self._topics = Topics(options.mqtt.root)
@@ -199,6 +201,7 @@ class NodeSession:
             self._connection = connection
             self.connections += 1
             self.connected.set()
+            self.on_connected()
             self._say_connected(resumed=connection.session_present)
             try:
                 async for message in connection.messages():

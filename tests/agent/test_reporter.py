@@ -19,7 +19,7 @@ def reported(*samples: Sample) -> list[tuple[str, Any]]:
     async def test() -> list[tuple[str, Any]]:
         outbox = MemoryOutbox()
         Reporter(outbox, Topics(), "n1", lambda: TS).samples(samples, TS)
-        return [(entry.topic, json.loads(entry.payload)) for entry in outbox.pending(1000)]
+        return [(entry.topic, json.loads(entry.payload)) for entry in await outbox.pending(1000)]
 
     return asyncio.run(test())
 
@@ -62,11 +62,28 @@ def test_a_log_record_is_one_of_the_contract_and_numbered() -> None:
     async def test() -> None:
         outbox = MemoryOutbox()
         Reporter(outbox, Topics(), "n1", lambda: TS).log("error", "it broke", collector="disk")
-        (entry,) = outbox.pending(10)
+        (entry,) = await outbox.pending(10)
         assert entry.topic == "iot/v1/n1/log"
         (point,) = decode_logs(entry.payload, context("n1", "log", Limits()), 0).points
         assert point.fields == {"message": "it broke", "collector": "disk"}
         assert point.key.tags == (("level", "error"), ("source", "iothub-agent"))
         assert point.seq == 1
+
+    asyncio.run(test())
+
+
+def test_what_was_given_up_is_told_by_its_numbers_once() -> None:
+    async def test() -> None:
+        outbox = MemoryOutbox(max_messages=3)
+        reporter = Reporter(outbox, Topics(), "n1", lambda: TS)
+        for i in range(5):
+            reporter.samples([Sample("cpu", {"usage": float(i)})], TS)
+        outbox.settled(await outbox.pending(3), [], [])
+        reporter.tell_dropped()
+        reporter.tell_dropped()
+        told, logged = await outbox.pending(10)
+        assert told.topic == "iot/v1/n1/telemetry/outbox"
+        assert json.loads(told.payload)["values"] == {"dropped_from": 1, "dropped_to": 2}
+        assert "number 1 to 2 were given up" in json.loads(logged.payload)["message"]
 
     asyncio.run(test())
