@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from wire.credentials import read_password
+from wire.credentials import authorities, read_password
 from wire.errors import SessionDown, SessionRefused
 from wire.packets import FAILURE, SUCCESS, TAKEN_OVER, TOO_LARGE, Incoming, PubAck, Subscription, Will
 
@@ -65,7 +65,6 @@ class Connection:
         window: int = 100,
         timeout_s: float = 10.0,
     ) -> None:
-        tls = aiomqtt.TLSParameters(ca_certs=str(settings.ca_file) if settings.ca_file else None)
         self._driver = _Driver(
             settings.host,
             settings.port,
@@ -78,7 +77,7 @@ class Connection:
             keepalive=settings.keep_alive_s,
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
             timeout=timeout_s,
-            tls_params=tls if settings.tls else None,
+            tls_params=aiomqtt.TLSParameters(authorities(settings)) if settings.tls else None,
             max_inflight_messages=window,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # a reply should not wait for an ACK
             logger=_DRIVER_LOG,
@@ -131,7 +130,7 @@ class Connection:
             for each in subscriptions
         ]
         try:
-            codes = await self._driver.subscribe(wanted)
+            codes = await self._driver.subscribe_or_end(wanted)
         except aiomqtt.MqttError as error:
             raise SessionDown(f"subscribing failed: {self._driver.why_closed or error}") from error
         return [_answer(code) for code in codes]
@@ -210,6 +209,17 @@ class _Driver(aiomqtt.Client):
         acknowledged: asyncio.Future[PubAck] = self._loop.create_future()
         self._unacknowledged[info.mid] = acknowledged
         return await acknowledged
+
+    async def subscribe_or_end(self, wanted: list[tuple[str, SubscribeOptions]]) -> Sequence[ReasonCode | int]:
+        """Subscribe; a connection that ends meanwhile ends the wait, which aiomqtt lets last to its time limit."""
+        subscribing = asyncio.ensure_future(self.subscribe(wanted))
+        try:
+            await asyncio.wait((subscribing, self._disconnected), return_when=asyncio.FIRST_COMPLETED)
+            if not subscribing.done():
+                raise aiomqtt.MqttError("the connection ended")
+            return subscribing.result()
+        finally:
+            subscribing.cancel()
 
     def watch(self) -> None:
         """From now on the end of the connection fails those who wait."""

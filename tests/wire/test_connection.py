@@ -11,7 +11,9 @@ import pytest
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.node import collected, connected, make_session, mqtt, run, with_password
 from tests.support.waiting import eventually
+from wire.connection import Connection
 from wire.errors import SessionDown, SessionRefused
+from wire.packets import Subscription
 from wire.session import listen, publish_once
 
 if TYPE_CHECKING:
@@ -155,6 +157,18 @@ def test_a_broker_that_says_the_id_is_taken_over_refuses_the_session() -> None:
             assert refused.value.code == 0x8E
 
     run(test)
+
+
+def test_a_connection_that_breaks_while_it_subscribes_is_noticed_at_once() -> None:
+    async def test() -> None:
+        async with (
+            scripted(CONNACK, b"") as port,
+            Connection(mqtt(port), client_id="n1", clean_start=False) as connection,
+        ):
+            with pytest.raises(SessionDown, match="the connection broke"):
+                await connection.subscribe([Subscription("iot/v1/n1/stored")])
+
+    run(test, limit_s=5)
 
 
 def test_a_server_that_is_no_broker_is_noticed_at_once() -> None:
