@@ -1,4 +1,4 @@
-"""The password that belongs to ``[mqtt]``; read at each connection, so that one that was changed is taken up."""
+"""The files that ``[mqtt]`` names; read at each connection, so that one that was changed is taken up."""
 
 from __future__ import annotations
 
@@ -22,3 +22,18 @@ def read_password(settings: MqttSettings) -> str | None:
         except (OSError, UnicodeDecodeError) as error:
             raise SessionDown(f"cannot read mqtt.password_file {settings.password_file}: {error}") from error
     return settings.password.get_secret_value() if settings.password is not None else None
+
+
+def authorities(settings: MqttSettings) -> str | None:
+    """Path of the authorities to trust; None for the system's.
+
+    Raises:
+        SessionDown: the file cannot be read; the driver would not say which.
+    """
+    if settings.ca_file is None:
+        return None
+    try:
+        settings.ca_file.open("rb").close()
+    except OSError as error:
+        raise SessionDown(f"cannot read mqtt.ca_file {settings.ca_file}: {error}") from error
+    return str(settings.ca_file)
