@@ -130,7 +130,7 @@ class Connection:
             for each in subscriptions
         ]
         try:
-            codes = await self._driver.subscribe_or_end(wanted)
+            codes = await self._driver.subscribe(wanted)
         except aiomqtt.MqttError as error:
             raise SessionDown(f"subscribing failed: {self._driver.why_closed or error}") from error
         return [_answer(code) for code in codes]
@@ -185,9 +185,8 @@ class _Driver(aiomqtt.Client):
     session_present = False
     receive_maximum = 65_535
     maximum_packet_bytes = 268_435_460
-    #: Why the connection ended, in the broker's words where it gave any.
+    #: Why the connection ended, in the broker's words where it gave any, and its reason code.
     why_closed = ""
-    #: Reason code with which the broker ended it.
     closed_by: int | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -210,17 +209,6 @@ class _Driver(aiomqtt.Client):
         self._unacknowledged[info.mid] = acknowledged
         return await acknowledged
 
-    async def subscribe_or_end(self, wanted: list[tuple[str, SubscribeOptions]]) -> Sequence[ReasonCode | int]:
-        """Subscribe; a connection that ends meanwhile ends the wait, which aiomqtt lets last to its time limit."""
-        subscribing = asyncio.ensure_future(self.subscribe(wanted))
-        try:
-            await asyncio.wait((subscribing, self._disconnected), return_when=asyncio.FIRST_COMPLETED)
-            if not subscribing.done():
-                raise aiomqtt.MqttError("the connection ended")
-            return subscribing.result()
-        finally:
-            subscribing.cancel()
-
     def watch(self) -> None:
         """From now on the end of the connection fails those who wait."""
         self._disconnected.add_done_callback(self._ended)
@@ -230,10 +218,12 @@ class _Driver(aiomqtt.Client):
         self._client.disconnect()
 
     def fail_waiting(self, reason: str) -> None:
-        waiting, self._unacknowledged = self._unacknowledged, {}
-        for acknowledged in waiting.values():
+        for acknowledged in self._unacknowledged.values():
             if not acknowledged.done():
                 acknowledged.set_exception(SessionDown(f"{reason} before the message was acknowledged"))
+        for subscribed in self._pending_subscribes.values():  # aiomqtt would wait for its time limit
+            if not subscribed.done():
+                subscribed.set_exception(aiomqtt.MqttError(reason))
 
     def _ended(self, disconnected: asyncio.Future[None]) -> None:
         error = None if disconnected.cancelled() else disconnected.exception()
