@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _CHUNK = 1 << 18
+#: A PUBACK with reason code 0; others are longer.
 _PUBACK = 4
 
 
@@ -76,16 +77,48 @@ def encoded(messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool
     ]
 
 
-def connect(port: int, client_id: str, username: str | None = None, password: str | None = None) -> socket.socket:
+def connect(
+    port: int,
+    client_id: str,
+    username: str | None = None,
+    password: str | None = None,
+    *,
+    will: mqtt5.Will | None = None,
+) -> socket.socket:
     """A connected session; raises OSError when the broker refuses."""
     link = socket.create_connection(("127.0.0.1", port), timeout=30)
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     secret = password.encode() if password is not None else None
-    link.sendall(mqtt5.ConnectPacket(client_id, username=username, password=secret, clean_start=True).write())
+    packet = mqtt5.ConnectPacket(client_id, username=username, password=secret, clean_start=True, will=will)
+    link.sendall(packet.write())
     answer, _ = mqtt5.read(memoryview(link.recv(4096)))
     if not isinstance(answer, mqtt5.ConnAckPacket) or int(answer.reason_code) != 0:
         raise OSError(f"the broker refused the connection: {answer}")
     return link
+
+
+class _Acknowledged:
+    """Counts PUBACK packets in what the broker sends."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self._rest = b""
+
+    def take(self, received: bytes) -> None:
+        """Count those that are complete; raises OSError when the broker has gone."""
+        if not received:
+            raise ConnectionResetError("the broker closed the connection")
+        data = self._rest + received
+        whole = len(data) // _PUBACK
+        if data[1 : whole * _PUBACK : _PUBACK] == b"\x02" * whole:
+            self.messages += whole
+            self._rest = data[whole * _PUBACK :]
+            return
+        start = 0
+        while start + 1 < len(data) and start + 2 + data[start + 1] <= len(data):
+            start += 2 + data[start + 1]
+            self.messages += 1
+        self._rest = data[start:]
 
 
 def send(link: socket.socket, made: list[bytes], load: Load) -> float:
@@ -95,14 +128,15 @@ def send(link: socket.socket, made: list[bytes], load: Load) -> float:
     waiting = selectors.DefaultSelector()
     waiting.register(link, selectors.EVENT_READ | selectors.EVENT_WRITE)
     began = time.perf_counter()
-    sent = acknowledged_bytes = 0
+    sent = 0
+    acknowledged = _Acknowledged()
     out = memoryview(b"")
     total = len(made)
-    while sent < total or out or (load.qos and acknowledged_bytes < total * _PUBACK):
+    while sent < total or out or (load.qos and acknowledged.messages < total):
         if not out and sent < total:
             allowed = total
             if load.qos:
-                allowed = min(allowed, acknowledged_bytes // _PUBACK + window)
+                allowed = min(allowed, acknowledged.messages + window)
             if load.rate:
                 allowed = min(allowed, int((time.perf_counter() - began) * load.rate) + 1)
             upto = min(allowed, sent + 2000)
@@ -113,7 +147,7 @@ def send(link: socket.socket, made: list[bytes], load: Load) -> float:
         waiting.modify(link, wanted)
         for _, events in waiting.select(timeout=0.005 if load.rate else 5.0):
             if events & selectors.EVENT_READ:
-                acknowledged_bytes += len(link.recv(_CHUNK))
+                acknowledged.take(link.recv(_CHUNK))
             if events & selectors.EVENT_WRITE and out:
                 out = out[link.send(out[:_CHUNK]) :]
     return time.perf_counter() - began

@@ -52,7 +52,15 @@ def message(ts_ms: int, value: Value, **more: object) -> bytes:
 
 
 class Rig:
-    """Broker and hub in one folder, both to be killed and started again."""
+    """Broker and hub in one folder, both to be killed and started again.
+
+    Args:
+        settings: of the hub, ``IOTHUB_…``.
+        lines: added to the broker's configuration.
+        state: of the hub; in the folder when left out.
+        program: Python arguments that run the hub.
+        start: run both at the beginning of ``with``.
+    """
 
     def __init__(
         self,
@@ -62,7 +70,9 @@ class Rig:
         lines: Sequence[str] = (),
         state: Path | None = None,
         program: Sequence[str] = ("-m", "hub.cli"),
+        start: bool = True,
     ) -> None:
+        self._start = start
         self.broker = Broker(folder / "broker", lines=lines)
         self.state = state or folder / "var"
         self.hub = HubProcess(self.state, self.broker.port, settings, program=program)
@@ -70,6 +80,8 @@ class Rig:
         self._markers = 0
 
     def __enter__(self) -> Self:
+        if not self._start:
+            return self
         self.broker.start()
         try:
             self.hub.start()
