@@ -1,13 +1,37 @@
-"""``/ledger``: what became of the messages of each node."""
+"""``/ledger``: what became of the messages of each node, in all, by hour and by sequence number."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query
 
 from hub.api import schemas
 from hub.api.parts import PartsOf
-from hub.api.requests import NamedPlace, PageCursor, PageLimit, Text, from_cursor, to_cursor
-from hub.api.schemas import Page
+from hub.api.requests import (
+    Int64,
+    NamedPlace,
+    PageCursor,
+    PageLimit,
+    Start,
+    Stop,
+    Text,
+    from_cursor,
+    time_range,
+    to_cursor,
+)
+from hub.api.schemas import LedgerHour, LedgerSession, Page
+from hub.api.times import iso
+from hub.ledger import LedgerRow
+from hub.ledger.model import HOUR_NS
 
 router = APIRouter(tags=["what became of messages"])
+
+
+class _Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a page of hours ends: the last row shown."""
+
+    hour: Int64
+    node: str
 
 
 @router.get("/ledger")
@@ -19,20 +43,60 @@ async def list_ledger(
     Messages whose topic names no node stand under an empty id.
     """
     after = from_cursor(page, NamedPlace).name if page is not None else None
-    rows = parts.ledger.rows(node)
-    rest = [row for row in rows if after is None or row.node > after]
-    following = to_cursor(NamedPlace(rest[limit - 1].node)) if len(rest) > limit else None
-    items = [
-        schemas.LedgerRow(
-            node=row.node,
-            received=row.received,
-            stored=row.stored,
-            duplicate=row.duplicate,
-            handled=row.handled,
-            refused=dict(row.refused),
-            missing=row.missing,
-            late=row.late,
-        )
-        for row in rest[:limit]
-    ]
-    return Page(items=items, next=following, total=len(rows))
+    rows = parts.ledger.rows(node, after=after, limit=limit + 1)
+    following = to_cursor(NamedPlace(rows[limit - 1].node)) if len(rows) > limit else None
+    total = parts.ledger.count() if node is None else len(rows)
+    return Page(items=[schemas.LedgerRow(**_counts(row)) for row in rows[:limit]], next=following, total=total)
+
+
+@router.get("/ledger/hours")
+async def list_hours(
+    parts: PartsOf,
+    *,
+    node: Text = None,
+    start: Start = "-1d",
+    stop: Stop = "now",
+    limit: PageLimit = 100,
+    page: PageCursor = None,
+) -> Page[LedgerHour]:
+    """Counts by hour and node, the newest hour first; they are kept for 90 days. Hours that overlap the range count."""
+    since_ns, until_ns = time_range(start, stop, parts.clock_ns())
+    place = from_cursor(page, _Place) if page is not None else None
+    rows = await parts.ledger.hours(
+        node,
+        since_ns=since_ns,
+        until_ns=until_ns,
+        before=(place.hour, place.node) if place is not None else None,
+        limit=limit + 1,
+    )
+    last = rows[limit - 1] if len(rows) > limit else None
+    return Page(
+        items=[LedgerHour(**_counts(row), start=iso(row.start_ns)) for row in rows[:limit]],
+        next=to_cursor(_Place(last.start_ns // HOUR_NS, last.node)) if last is not None else None,
+    )
+
+
+@router.get("/ledger/sessions")
+async def list_sessions(
+    parts: PartsOf, node: Annotated[str, Query(max_length=256, description="node id")]
+) -> Page[LedgerSession]:
+    """Sequence numbers of a node by session, the one named last first; empty for a node that sends none."""
+    rows = [msgspec.structs.asdict(row) for row in parts.ledger.sessions(node)]
+    return Page(items=[LedgerSession.model_validate(row) for row in rows], total=len(rows))
+
+
+def _counts(row: LedgerRow) -> dict[str, int | str | dict[str, int]]:
+    return {
+        "node": row.node,
+        "received": row.received,
+        "stored": row.stored,
+        "duplicate": row.duplicate,
+        "handled": row.handled,
+        "refused": row.refused,
+        "values_refused": row.values_refused,
+        "missing": row.missing,
+        "late": row.late,
+        "dropped_by_node": row.dropped_by_node,
+        "repeats": row.repeats,
+        "unaccounted": row.unaccounted,
+    }

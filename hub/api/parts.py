@@ -13,15 +13,15 @@ from fastapi.requests import HTTPConnection  # noqa: TC002  FastAPI reads annota
 from hub.api.limits import LoginLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable
 
     from hub.api.schemas import Broker
     from hub.config import Settings
+    from hub.ledger import Ledger
     from hub.live import Live
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
-    from hub.rejects import Reject as RejectedMessage
-    from hub.rejects import ReplayOutcome
+    from hub.rejects import Reject, Rejects, ReplayOutcome
     from hub.store.base import Store
 
 
@@ -43,75 +43,6 @@ class Health(msgspec.Struct, frozen=True):
     def broken(self) -> list[str]:
         """Names of the links that do not hold."""
         return [link.name for link in self.links if not link.ok]
-
-
-class RejectInfo(Protocol):
-    """One refused message, without its bytes."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def arrival_ns(self) -> int: ...
-    @property
-    def topic(self) -> str: ...
-    @property
-    def node(self) -> str | None: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def detail(self) -> str: ...
-    @property
-    def size_bytes(self) -> int: ...
-
-
-class Reject(RejectInfo, Protocol):
-    """One refused message with its bytes."""
-
-    @property
-    def payload(self) -> bytes: ...
-
-
-class Rejects(Protocol):
-    """The dead-letter store."""
-
-    async def list(
-        self, *, node: str | None, reason: str | None, before_id: int | None, limit: int
-    ) -> Sequence[RejectInfo]:
-        """The newest ``limit`` with ids below ``before_id``, newest first."""
-        ...
-
-    async def show(self, reject_id: int) -> Reject | None:
-        """One reject; None when there is none of that id (any more)."""
-        ...
-
-
-class LedgerRow(Protocol):
-    """What became of the messages of one node."""
-
-    @property
-    def node(self) -> str: ...
-    @property
-    def received(self) -> int: ...
-    @property
-    def stored(self) -> int: ...
-    @property
-    def duplicate(self) -> int: ...
-    @property
-    def handled(self) -> int: ...
-    @property
-    def refused(self) -> Mapping[str, int]: ...
-    @property
-    def missing(self) -> int: ...
-    @property
-    def late(self) -> int: ...
-
-
-class Ledger(Protocol):
-    """Counts by node."""
-
-    def rows(self, node: str | None) -> Sequence[LedgerRow]:
-        """One row, or those of all nodes in order of their ids; empty for a node that sent nothing."""
-        ...
 
 
 class Credentials(Protocol):
@@ -152,7 +83,7 @@ class Parts:
     #: Where nodes connect to, with the port that is really used.
     broker: Broker
     #: Decodes and stores a refused message once more; None where there is no decoder.
-    replay: Callable[[RejectedMessage], Awaitable[ReplayOutcome]] | None = None
+    replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None
     #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.
     clock_offset_s: Callable[[str], float | None] = lambda _node: None
     clock_ns: Callable[[], int] = time.time_ns

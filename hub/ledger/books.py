@@ -155,6 +155,10 @@ class Books:
         """All nodes together."""
         return Counts(**self._all.fields())
 
+    def count(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
+
     def names(self) -> list[str]:
         """All nodes, sorted."""
         return sorted(self._nodes)

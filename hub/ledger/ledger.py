@@ -120,6 +120,11 @@ class Ledger:
             chosen = [name for name in names if after is None or name > after][:limit]
             return [row for row in map(self._books.row, chosen) if row is not None]
 
+    def count(self) -> int:
+        """How many rows there are; from memory."""
+        with self._lock:
+            return self._books.count()
+
     def sessions(self, node: str) -> list[SessionRow]:
         """The sequence numbers of one node, the session that was named last first; from memory."""
         with self._lock:

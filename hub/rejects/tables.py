@@ -35,7 +35,6 @@ MIGRATIONS: Final = (
         )""",
         "CREATE INDEX rejects_done ON rejects (id) WHERE state <> 'kept'",
         "CREATE INDEX rejects_by_node ON rejects (node, id)",
-        "CREATE INDEX rejects_by_reason ON rejects (reason, id)",
         "CREATE TABLE payloads (id INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
         "CREATE TABLE evicted (one INTEGER PRIMARY KEY CHECK (one = 1), n INTEGER NOT NULL)",
         "INSERT INTO evicted VALUES (1, 0)",

@@ -16,19 +16,22 @@ from hub.api.schemas import Broker
 from hub.api.server import serve
 from hub.broker.errors import AccountExists, NoSuchAccount
 from hub.config import Settings
+from hub.ledger import Ledger
 from hub.live import Live
 from hub.nodes.database import sqlite_url
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
 from hub.nodes.users import Role, Scope
+from hub.rejects import Rejects
 from hub.store.memory import MemoryStore
-from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from pathlib import Path
 
     from fastapi import FastAPI
+
+    from hub.rejects import Reject, ReplayOutcome
 
 #: Hashes for tests: as cheap as the library allows.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -76,59 +79,6 @@ class MemoryAccounts:
             raise self.broken
 
 
-@dataclass(frozen=True)
-class RefusedMessage:
-    id: int
-    payload: bytes
-    arrival_ns: int = 1_763_750_000 * NS_PER_S
-    topic: str = "iot/v1/dev/telemetry/room"
-    node: str | None = "dev"
-    reason: str = "not-json"
-    detail: str = "starts with b'{'"
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.payload)
-
-
-@dataclass
-class ListedRejects:
-    rows: list[RefusedMessage] = field(default_factory=list)
-
-    async def list(
-        self, *, node: str | None, reason: str | None, before_id: int | None, limit: int
-    ) -> Sequence[RefusedMessage]:
-        chosen = [
-            row
-            for row in sorted(self.rows, key=lambda row: -row.id)
-            if node in (None, row.node) and reason in (None, row.reason) and (before_id is None or row.id < before_id)
-        ]
-        return chosen[:limit]
-
-    async def show(self, reject_id: int) -> RefusedMessage | None:
-        return next((row for row in self.rows if row.id == reject_id), None)
-
-
-@dataclass(frozen=True)
-class LedgerLine:
-    node: str
-    received: int = 7
-    handled: int = 2
-    stored: int = 3
-    duplicate: int = 1
-    refused: dict[str, int] = field(default_factory=lambda: {"not-json": 1})
-    missing: int = 2
-    late: int = 0
-
-
-@dataclass
-class ListedLedger:
-    lines: list[LedgerLine] = field(default_factory=list)
-
-    def rows(self, node: str | None) -> Sequence[LedgerLine]:
-        return [line for line in self.lines if node in (None, line.node)]
-
-
 @dataclass
 class Clock:
     """Wall clock that can be moved."""
@@ -150,8 +100,8 @@ class Api:
     anyone: httpx.AsyncClient
     token: str
     accounts: MemoryAccounts
-    rejects: ListedRejects
-    ledger: ListedLedger
+    rejects: Rejects
+    ledger: Ledger
     clock: Clock
     health: list[Health]
 
@@ -178,14 +128,21 @@ def bearer(token: str) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def running_api(
-    folder: Path, *, settings: Settings | None = None, accounts: bool = True, store: Any = None
+    folder: Path,
+    *,
+    settings: Settings | None = None,
+    accounts: bool = True,
+    store: Any = None,
+    replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None,
 ) -> AsyncIterator[Api]:
     """Serve the API over an empty store; user ``admin`` has the password :data:`PASSWORD`."""
-    clock, made, rejects, ledger = Clock(), MemoryAccounts(), ListedRejects(), ListedLedger()
+    clock, made = Clock(), MemoryAccounts()
     health = [HEALTHY]
     async with (
         Registry(sqlite_url(folder / "hub.db"), hasher=CHEAP) as registry,
         store or MemoryStore(clock_ns=clock) as opened,
+        Rejects(folder / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
+        Ledger(folder / "ledger.db") as ledger,
     ):
         parts = Parts(
             store=opened,
@@ -199,6 +156,7 @@ async def running_api(
             health=lambda: health[-1],
             accounts=made if accounts else None,
             broker=Broker(host="127.0.0.1", port=1883, tls=False, root="iot/v1"),
+            replay=replay,
             clock_ns=clock,
         )
         await registry.users.add("admin", PASSWORD, Role.ADMIN, clock())

@@ -1,4 +1,4 @@
-"""Logs, rejects and ledger over HTTP."""
+"""Logs over HTTP, and what all lists have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import base64
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.support.api import LedgerLine, RefusedMessage, names, running_api
+from tests.support.api import running_api
 from wire.point import LOG_MEASUREMENT, Point, SeriesKey
 
 if TYPE_CHECKING:
@@ -67,49 +67,6 @@ def test_a_level_that_is_none_is_refused_with_those_that_are(tmp_path: Path) -> 
             answer = await api.http.get("/api/v1/logs", params={"level": "loud"})
             assert answer.status_code == 422
             assert "warning" in answer.json()["detail"]
-
-    asyncio.run(scenario())
-
-
-def test_rejects_are_paged_newest_first_and_shown_with_their_bytes(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running_api(tmp_path) as api:
-            api.rejects.rows = [RefusedMessage(number, b"\xff{" if number == 3 else b"{oh") for number in range(5)]
-            api.rejects.rows.append(RefusedMessage(9, b"x", reason="too-old", node=None))
-            rows = [row async for page in api.pages("/api/v1/rejects", limit=2) for row in page["items"]]
-            assert names(rows, "id") == [9, 4, 3, 2, 1, 0]
-            assert "payload" not in rows[0]
-            filtered = (await api.http.get("/api/v1/rejects", params={"reason": "too-old"})).json()
-            assert names(filtered["items"], "id") == [9]
-            shown = (await api.http.get("/api/v1/rejects/3")).json()
-            assert (shown["text"], base64.b64decode(shown["payload"])) == (None, b"\xff{")
-            assert (await api.http.get("/api/v1/rejects/4")).json()["text"] == "{oh"
-            assert (await api.http.get("/api/v1/rejects/77")).status_code == 404
-            for wrong in ("abc", "-1", str(2**63)):
-                assert (await api.http.get(f"/api/v1/rejects/{wrong}")).status_code == 422
-
-    asyncio.run(scenario())
-
-
-def test_the_ledger_is_paged_by_node(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running_api(tmp_path) as api:
-            api.ledger.lines = [LedgerLine(""), *(LedgerLine(f"n{number}") for number in range(5))]
-            rows = [row async for page in api.pages("/api/v1/ledger", limit=2) for row in page["items"]]
-            assert names(rows) == ["", "n0", "n1", "n2", "n3", "n4"]
-            one = (await api.http.get("/api/v1/ledger", params={"node": "n3"})).json()["items"]
-            assert one == [
-                {
-                    "node": "n3",
-                    "received": 7,
-                    "stored": 3,
-                    "duplicate": 1,
-                    "handled": 2,
-                    "refused": {"not-json": 1},
-                    "missing": 2,
-                    "late": 0,
-                }
-            ]
 
     asyncio.run(scenario())
 

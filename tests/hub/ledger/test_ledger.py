@@ -277,8 +277,10 @@ def test_hours_are_paged_newest_first_and_chosen_by_node_and_time(tmp_path: Path
 def test_rows_are_in_order_of_the_nodes_and_may_be_paged(tmp_path: Path) -> None:
     async def main() -> None:
         async with Ledger(tmp_path / "ledger.db") as ledger:
-            await ledger.settle(settled([(node, "stored", None) for node in "dacb"]))
-            assert [row.node for row in ledger.rows()] == ["a", "b", "c", "d"]
+            await ledger.settle(settled([(node, "stored", None) for node in ("d", "a", "c", "b", "")]))
+            assert [row.node for row in ledger.rows()] == ["", "a", "b", "c", "d"]
+            assert ledger.count() == 5
+            assert [row.node for row in ledger.rows(limit=1)] == [""]
             assert [row.node for row in ledger.rows(after="a", limit=2)] == ["b", "c"]
             assert [row.node for row in ledger.rows("c")] == ["c"]
             assert ledger.rows("e") == []
