@@ -10,6 +10,7 @@ Each series keeps the type it was first seen with. ``remember`` restores that fr
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -29,6 +30,8 @@ NUMBER_SUFFIX: Final = "_num"
 _BOOLEANS: Final[dict[Value, bool]] = {"true": True, "false": False, 1.0: True, 0.0: False}
 _NAMES: Final = {float: "number", bool: "boolean", str: "text"}
 _LONGEST_SHOWN: Final = 60
+#: Longer digits are text: int() would refuse them, and no sensor sends them.
+_LONGEST_NUMBER: Final = 300
 
 
 class GuardLimits(msgspec.Struct, frozen=True):
@@ -107,14 +110,18 @@ class Guard:
             return Checked(None, [self._out_of_window(point)], clashes)
         types = self._types.setdefault(point.key, {})
         fields: dict[str, Value] = {}
+        misfits: list[tuple[str, Value, type]] = []
         for field, value in point.fields.items():
             kind = types.get(field)
-            if kind is type(value) or kind is None:
-                name, fitted = field, value
-            else:
-                name, fitted = _fit(field, value, kind)
-                if (clash := self._clash(point.key, field, kind, value, name)) is not None:
-                    clashes.append(clash)
+            if kind is not None and kind is not type(value):
+                misfits.append((field, value, kind))
+            elif (problem := self._admit(point.key, types, field, value, fields)) is not None:
+                refused.append(problem)
+        # What has to move comes last, so that it never takes the place of a value that is where it belongs.
+        for field, value, kind in misfits:
+            name, fitted = _fit(field, value, kind)
+            if (clash := self._clash(point.key, field, kind, value, name)) is not None:
+                clashes.append(clash)
             if (problem := self._admit(point.key, types, name, fitted, fields)) is not None:
                 refused.append(problem)
         if not types:
@@ -173,10 +180,11 @@ class Guard:
 
 def _fit(field: str, value: Value, kind: type) -> tuple[str, Value]:
     """The value as ``kind`` where that is exact, else the side field that takes it as it is."""
-    if kind is float and isinstance(value, str) and NUMBER.fullmatch(value):
+    if kind is float and isinstance(value, str) and len(value) <= _LONGEST_NUMBER and NUMBER.fullmatch(value):
         fitted: dict[str, Value] = {}
         put_number(fitted, field, value)
-        return next(iter(fitted.items()))
+        if (number := fitted.get(field)) not in (None, math.inf, -math.inf):
+            return field, number
     converted: Value | None = None
     if kind is float and isinstance(value, bool):
         converted = float(value)

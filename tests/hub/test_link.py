@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from hub.link import Link
 
-NO_SUBSCRIBERS = 0x10
-
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
