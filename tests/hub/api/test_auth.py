@@ -223,6 +223,16 @@ def test_after_ten_failures_a_login_has_to_wait_and_is_told_how_long(tmp_path: P
     asyncio.run(scenario())
 
 
+def test_logins_that_succeed_are_not_limited(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_api(tmp_path) as api:
+            right = {"user": "admin", "password": PASSWORD}
+            statuses = {(await api.anyone.post("/api/v1/token", json=right)).status_code for _ in range(12)}
+            assert statuses == {201}
+
+    asyncio.run(scenario())
+
+
 def test_an_address_in_a_proxy_header_is_not_believed(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
