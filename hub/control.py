@@ -7,6 +7,7 @@ tick   ──▶ Presence (silence) ──────────────�
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from wire.errors import PayloadError, Reason
@@ -45,6 +46,10 @@ class Controls:
         self._registry = registry
         self._announce = announce
         self._unwritten: list[Transition] = []
+        # The ticker and the pipeline flush at the same time: each transition is written once, in order.
+        self._writing = asyncio.Lock()
+        #: What could not be written the last time.
+        self._last_seen: dict[str, int] = {}
         self._last_seen_written_ns = 0
 
     @staticmethod
@@ -88,9 +93,11 @@ class Controls:
         if connected:
             self._unwritten += self._presence.tick(now_ns)
         await self.flush()
-        if now_ns - self._last_seen_written_ns >= _LAST_SEEN_EVERY_NS:
+        if not 0 <= now_ns - self._last_seen_written_ns < _LAST_SEEN_EVERY_NS:
+            self._last_seen |= self._presence.take_last_seen()
+            await self._registry.record((), self._last_seen)
+            self._last_seen = {}
             self._last_seen_written_ns = now_ns
-            await self._registry.record((), self._presence.take_last_seen())
 
     async def flush(self) -> None:
         """Write the transitions that are not durable yet, and announce them.
@@ -98,11 +105,11 @@ class Controls:
         Raises:
             RegistryError: they are kept for the next call.
         """
-        if self._unwritten:
-            transitions = tuple(self._unwritten)
-            await self._registry.record(transitions, {})
-            del self._unwritten[: len(transitions)]
-            self._announce(transitions)
+        async with self._writing:
+            if transitions := tuple(self._unwritten):
+                await self._registry.record(transitions, {})
+                del self._unwritten[: len(transitions)]
+                self._announce(transitions)
 
 
 def session_of(body: Body) -> str | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from hub.control import session_of
 from hub.messages import Control
 from wire.errors import PayloadError, Reason
+from wire.formats.base import RefusedValue
 from wire.formats.times import MIN_NS
 from wire.point import NS_PER_MS
 
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
     from hub.guard import Clash, Guard
     from hub.messages import Incoming
     from hub.routes import Route, Routes
-    from wire.formats.base import Decoded, RefusedValue
+    from wire.formats.base import Decoded
     from wire.point import Point
 
 #: Arrival time given to retained messages: a point that comes back near it had no time of its own.
 _UNTIMED_NS: Final = MIN_NS
+_UNTIMED: Final = RefusedValue(
+    Reason.RETAINED_SNAPSHOT, "a retained message without ts of its own says what was, not when"
+)
 _SHOWN: Final = 10
 
 
@@ -76,12 +80,15 @@ class Intake:
             arrival_ns: when they arrived, for messages of the past; now when None.
         """
         now_ns = self._clock_ns()
-        self._guard.window(now_ns)
         if arrival_ns is not None:
+            self._guard.window(now_ns)
             self._decode(messages, group, arrival_ns)
         else:
-            # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant.
-            self._arrival_ns = self._decode(messages, group, max(now_ns, self._arrival_ns))
+            # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant. The
+            # window goes by it, or our own clock would make what has no time of its own a message from the future.
+            now_ns = max(now_ns, self._arrival_ns)
+            self._guard.window(now_ns)
+            self._arrival_ns = self._decode(messages, group, now_ns)
 
     def _decode(self, messages: Sequence[Incoming], group: Group, arrival_ns: int) -> int:
         route_of, find, passes = self._routes.cache.get, self._routes.find, self._guard.passes
@@ -120,10 +127,9 @@ class Intake:
         """Keep what can be kept of a message, refuse the rest by value."""
         kept: list[Point] = []
         refused: list[RefusedValue] = list(decoded.refused)
-        untimed = 0
         for point in decoded.points:
             if message.retain and point.ts_ns < _UNTIMED_NS + NS_PER_MS:
-                untimed += 1
+                refused.append(_UNTIMED)
                 continue
             checked = self._guard.check(point)
             refused += checked.refused
@@ -135,34 +141,14 @@ class Intake:
                 kept.append(checked.point)
                 if route.careful and (dropped := _dropped(checked.point)) is not None:
                     group.sequences.append((route.node, dropped))
-        self._note_refused(group, message, route.node, arrival_ns, kept, refused, untimed)
-        return kept
-
-    @staticmethod
-    def _note_refused(  # noqa: PLR0917  one caller, above
-        group: Group,
-        message: Incoming,
-        node: str,
-        arrival_ns: int,
-        kept: list[Point],
-        refused: list[RefusedValue],
-        untimed: int,
-    ) -> None:
-        if untimed and not kept:
-            group.refuse(
-                message,
-                node,
-                arrival_ns,
-                Reason.RETAINED_SNAPSHOT,
-                "a retained message without ts of its own says what was, not when",
-            )
-        elif refused:
+        if refused:
             detail = "; ".join(f"{value.reason}: {value.detail}" for value in refused[:_SHOWN])
             if len(refused) > _SHOWN:
                 detail += f"; and {len(refused) - _SHOWN} more"
-            group.refuse(message, node, arrival_ns, refused[0].reason, detail, partial=bool(kept))
+            group.refuse(message, route.node, arrival_ns, refused[0].reason, detail, partial=bool(kept))
             if kept:
-                group.values.update((node, value.reason) for value in refused)
+                group.values.update((route.node, value.reason) for value in refused)
+        return kept
 
     def _not_data(self, message: Incoming, route: Route, arrival_ns: int, group: Group) -> None:
         if route.of_broker:

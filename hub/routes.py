@@ -119,6 +119,12 @@ def check_sources(sources: Sequence[SourceSettings]) -> None:
             for n in wanted
             if n < 1 or (n > have and not open_ended)
         ]
+        for key, template in (("node", source.node), ("measurement", source.measurement)):
+            sample = _LEVEL.sub("x", template)
+            try:
+                check_node_id(sample) if key == "node" else check_name(sample or "x", key)
+            except TopicError as error:
+                problems.append(Problem("settings", None, f"sources[{i}].{key}", template, error.detail))
     if problems:
         raise SettingsError(problems)
 
