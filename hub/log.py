@@ -6,6 +6,7 @@ logging (libraries) ┴─▶ level, time ─▶ JSON or text ─▶ standard er
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -42,7 +43,7 @@ def configure(settings: LogSettings) -> None:
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
@@ -54,6 +55,16 @@ def configure(settings: LogSettings) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+
+
+class _StandardError:
+    """Prints lines. One that cannot be written is lost: a full disk under the log must not end the hub."""
+
+    def msg(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            print(text, file=sys.stderr, flush=True)  # noqa: T201  this is the log
+
+    debug = info = warning = error = critical = msg
 
 
 def _one_line(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

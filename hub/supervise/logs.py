@@ -95,7 +95,7 @@ class ChildLogs:
     def sink(self, name: str) -> Sink:
         """Where the lines of one child go."""
         if name not in self._files:
-            self._files[name] = _File(self.path(name))
+            self._files[name] = _File(self.path(name), self._show)
         file = self._files[name]
 
         def take(line: str) -> None:
@@ -111,25 +111,43 @@ class ChildLogs:
 
 
 class _File:
-    """Appends lines; at most two files of :data:`MAX_FILE_BYTES`."""
+    """Appends lines; at most two files of :data:`MAX_FILE_BYTES`.
 
-    def __init__(self, path: Path) -> None:
+    What a full disk does not take is lost, which is said once and noted in the file as soon as it takes lines again.
+    """
+
+    def __init__(self, path: Path, show: Callable[[str], None]) -> None:
         self._path = path
-        self._file: IO[str] = self._open()
+        self._show = show
+        self._lost = 0
+        self._file: IO[bytes] = self._open()
 
     def write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
-        if self._file.tell() > MAX_FILE_BYTES:
-            self._file.close()
-            self._path.replace(self._path.with_name(self._path.name + ".1"))
-            self._file = self._open()
+        try:
+            if self._lost:
+                self._append(f"({self._lost} lines are missing here: they could not be written)")
+                self._lost = 0
+            self._append(line)
+            if self._file.tell() > MAX_FILE_BYTES:
+                self._path.replace(self._path.with_name(self._path.name + ".1"))
+                full, self._file = self._file, self._open()
+                full.close()
+        except OSError as error:
+            if not self._lost:
+                self._show(f"iothub: {self._path} cannot be written: {error.strerror}; its lines are lost meanwhile")
+            self._lost += 1
 
     def close(self) -> None:
         self._file.close()
 
-    def _open(self) -> IO[str]:
-        file = self._path.open("a", encoding="utf-8")
+    def _append(self, line: str) -> None:
+        """Write a whole line, or say why not; half a line may stand there then."""
+        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        while data:
+            data = data[self._file.write(data) :]
+
+    def _open(self) -> IO[bytes]:
+        file = self._path.open("ab", buffering=0)
         self._path.chmod(0o600)
         return file
 

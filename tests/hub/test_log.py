@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -56,3 +59,16 @@ def test_text_from_outside_cannot_steer_the_terminal(capsys: pytest.CaptureFixtu
     said = capsys.readouterr().err
     assert "\x1b[2J" not in said
     assert said.count("\n") == 1
+
+
+def test_a_full_disk_under_the_log_ends_nothing() -> None:
+    code = (
+        "import logging, structlog; from hub import log; from hub.config import LogSettings\n"
+        "log.configure(LogSettings())\n"
+        "for number in range(1000):\n"
+        "    structlog.get_logger().error('lost', number=number); logging.getLogger('library').error('lost')\n"
+        "print('alive')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=full, check=False)
+    assert done.stdout == b"alive\n"

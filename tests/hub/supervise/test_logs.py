@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,24 @@ def test_json_is_shown_as_event_and_pairs() -> None:
 def test_a_line_cannot_steer_the_terminal() -> None:
     assert readable("\x1b[2Jgone") == "\\x1b[2Jgone"
     assert readable('{"event":"a\\u001b[31mb"}') == "a\\x1b[31mb"
+
+
+def test_a_full_disk_costs_lines_and_nothing_else(tmp_path: Path) -> None:
+    shown: list[str] = []
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ChildLogs(tmp_path / "log", shown.append) as child_logs:
+        take = child_logs.sink("one")
+        take("before")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, most))  # no file of ours may grow
+        try:
+            take("lost")
+            take("lost too")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        take("after")
+    lines = (tmp_path / "log" / "one.log").read_text().splitlines()
+    assert lines == ["before", "(2 lines are missing here: they could not be written)", "after"]
+    assert shown == [f"iothub: {tmp_path}/log/one.log cannot be written: File too large; its lines are lost meanwhile"]
 
 
 def test_a_full_log_file_is_kept_once_and_started_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
