@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 from msgspec.structs import replace
 
-from hub.store.base import FieldKind, Fn, LogQuery, Query, Series, SeriesFilter, Store, StoreBroken
+from hub.store import duck_state, duck_write
+from hub.store.base import FieldKind, Fn, LogQuery, Query, Series, SeriesFilter, Store, StoreBroken, StoreUnavailable
 from tests.support.store_writer import KEYS, PER_BATCH, batch, clock
-from tests.support.stores import ALL, HOUR_NS, NOON, ROOM, assert_same_frames, at, line, run, samples
+from tests.support.stores import ALL, EVER_LOGS, HOUR_NS, NOON, ROOM, assert_same_frames, at, line, run, samples
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def test_ids_of_series_are_not_given_twice_over_restarts(duck: Opener) -> None:
 def test_kill_9_keeps_every_acknowledged_batch_once_and_none_in_part(duck: Opener, tmp_path: Path, seed: int) -> None:
     dice, path, next_number = random.Random(seed), tmp_path / "tsdb.duckdb", 0
     for _ in range(2):
-        begun, stored = _write_and_kill(path, next_number, dice.randrange(5, 25))
+        begun, stored = _write_and_kill(path, next_number, dice.randrange(5, 25), dice.random() * 0.02)
         found = run(duck(now_ns=clock(begun)), _whole_batches)
         assert found in (set(range(stored + 1)), set(range(begun + 1)))
 
@@ -76,8 +78,8 @@ def test_kill_9_keeps_every_acknowledged_batch_once_and_none_in_part(duck: Opene
         next_number = begun + 1
 
 
-def _write_and_kill(path: Path, first: int, batches: int) -> tuple[int, int]:
-    """Let a process write and kill it; the last batch it began and the last it was told is stored."""
+def _write_and_kill(path: Path, first: int, batches: int, into_s: float = 0.0) -> tuple[int, int]:
+    """Let a process write, and kill it within a batch; the last batch it began, and the last it knew to be stored."""
     command = [sys.executable, "-m", "tests.support.store_writer", str(path), str(first)]
     begun = stored = first - 1
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -85,7 +87,8 @@ def _write_and_kill(path: Path, first: int, batches: int) -> tuple[int, int]:
         for line in process.stdout:
             word, number = line.split()
             begun, stored = (int(number), stored) if word == "writing" else (begun, int(number))
-            if stored - first >= batches:
+            if stored - first == batches and word == "writing":
+                time.sleep(into_s)  # the moment of the fault
                 process.kill()  # what is still in the pipe is read on
         assert process.wait() == -9
     return begun, stored
@@ -113,6 +116,34 @@ async def _whole_batches(store: Store) -> set[int]:
         ]
         assert_same_frames([replace(frame, ts_ns=rolled_up[0].ts_ns) for frame in plain], rolled_up, scale=10**4)
     return found
+
+
+@pytest.mark.parametrize("step", range(1, 6))
+def test_of_a_batch_that_fails_half_way_nothing_is_stored(
+    duck: Opener, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    new = [at(1, a=1.0, other=2.0, s="x"), at(-86_400, a=3.0), line(1, "hello")]
+    calls = 0
+
+    def fail_at_step(*arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        duck_state.insert(*arguments)
+        if calls == step:
+            raise duckdb.IOException("the disk is gone")
+
+    async def body(store: Store) -> None:
+        await store.write([at(0, a=0.0)])
+        with monkeypatch.context() as patched:
+            patched.setattr(duck_write, "insert", fail_at_step)
+            with pytest.raises(StoreUnavailable, match="the disk is gone"):
+                await store.write([*new, *([at(-3600, a=1.0)] if step == 5 else [])])
+        assert await samples(store) == {"a": {0: 0.0}}
+        assert await store.logs(EVER_LOGS) == []
+        assert (await store.write(new)).accepted == 5
+        assert sorted((await samples(store))["a"]) == [-86_400, 0, 1]
+
+    run(duck(), body)
 
 
 def test_opening_reads_only_what_came_after_the_state_was_saved(duck: Opener, tmp_path: Path) -> None:
