@@ -1,0 +1,144 @@
+"""No space left for the state directory: nothing is acknowledged, it is said, and work goes on once there is space."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from bench.load import Load
+from hub.runfile import read_run
+from tests.support.faults import Rig, message, recent_ms, unix_ms
+from tests.support.fulldisk import full_disk
+from tests.support.iothub import IotHub
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from hub.runfile import Running
+    from tests.support.fulldisk import Disk
+
+    OnDisk = tuple[Rig, Disk]
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[OnDisk]:
+    # Without $SYS, whose messages would meet the full disk first, at the ledger.
+    with full_disk(tmp_path) as disk, Rig(tmp_path, state=disk.path / "var", lines=["sys_interval 0"]) as rig:
+        yield rig, disk
+
+
+def wait_for_trouble(rig: Rig, unacknowledged: int) -> str:
+    """Wait until health says that the store's disk is full and so many messages wait; what it says."""
+    wait_until(lambda: rig.hub.health()["broken"] == ["store"], 15, "health names the store")
+    wait_until(lambda: rig.hub.metric("iothub_in_flight_messages") >= unacknowledged, what="messages wait")
+    (detail,) = (link["detail"] for link in rig.hub.health()["links"] if link["name"] == "store")
+    return str(detail)
+
+
+def test_values_wait_while_the_disk_of_the_store_is_full(on_disk: OnDisk) -> None:
+    rig, disk = on_disk
+    load = Load(messages=5000, topics=10, first_ms=recent_ms())
+    disk.fill(rig.hub.process.pid)
+    rig.publish(load)
+    said = wait_for_trouble(rig, load.messages)
+    assert str(rig.state / "tsdb.duckdb") in said
+    assert disk.advice in said
+    disk.free(rig.hub.process.pid)
+    rig.settle()
+    assert rig.hub.health()["status"] == "ok"
+    books = rig.check(load)
+    assert books.total("stored") == load.messages + 1
+    if disk.is_real:  # else the log cannot be written either
+        assert rig.hub.said().count("cannot store, trying again") == 1
+
+
+def test_refused_messages_wait_while_the_disk_of_the_rejects_is_full(on_disk: OnDisk) -> None:
+    rig, disk = on_disk
+    bad = [(f"iot/v1/dev{i % 10}/telemetry/room", b"no JSON %d " % i + bytes(500)) for i in range(2000)]
+    disk.fill(rig.hub.process.pid)
+    rig.send(bad)
+    said = wait_for_trouble(rig, len(bad))
+    assert str(rig.state / "rejects.db") in said
+    assert disk.advice in said
+    disk.free(rig.hub.process.pid)
+    rig.settle()
+    rig.hub.stop()
+    assert rig.balance().refused() == {"not-json": len(bad)}
+    assert len({(reject.topic, reject.detail) for reject in rig.rejects()}) == len(bad)
+
+
+def test_messages_wait_while_the_disk_of_the_ledger_is_full(on_disk: OnDisk) -> None:
+    rig, disk = on_disk
+    known = [(f"iot/v1/dev{i % 100}/telemetry/room", message(recent_ms() + i, 1.0)) for i in range(2000)]
+    rig.send(known)
+    rig.settle()
+    disk.fill(rig.hub.process.pid)
+    rig.send(known)  # stored before: only the ledger has something to write
+    said = wait_for_trouble(rig, len(known))
+    assert str(rig.state / "ledger.db") in said
+    assert disk.advice in said
+    disk.free(rig.hub.process.pid)
+    rig.settle()
+    rig.hub.stop()
+    books = rig.balance()
+    assert (books.total("stored"), books.total("duplicate")) == (len(known) + 2, len(known))
+
+
+def test_a_hub_killed_on_a_full_disk_says_so_at_the_start_and_has_lost_nothing_once_there_is_space(
+    on_disk: OnDisk,
+) -> None:
+    rig, disk = on_disk
+    load = Load(messages=5000, topics=10, first_ms=recent_ms())
+    disk.fill(rig.hub.process.pid)
+    rig.publish(load)
+    wait_for_trouble(rig, load.messages)
+    rig.hub.kill()
+    if disk.is_real:
+        before = len(rig.hub.said())
+        if rig.hub.launch() is None:
+            assert rig.hub.wait() == 1
+            said = rig.hub.said()[before:]
+            assert "space" in said, said
+            assert "internal error" not in said, said
+        else:
+            wait_for_trouble(rig, load.messages)
+            rig.hub.kill()
+    disk.free(None)
+    rig.hub.start()
+    rig.settle()
+    rig.check(load)
+
+
+def test_iothub_up_outlives_a_full_disk_with_broker_hub_and_agent(tmp_path: Path) -> None:
+    with full_disk(tmp_path) as disk:
+        hub = IotHub(disk.path)
+        try:
+            hub.start()
+            running = read_run(hub.state / "run.json")
+            assert running is not None
+            disk.fill(running.pid)
+            wait_until(lambda: health(running)["broken"] == ["store"], 20, "health names the store")
+            disk.free(running.pid)
+            wait_until(lambda: health(running)["status"] == "ok", 20, "work goes on")
+            begun_ms = time.time() * 1000
+            wait_until(lambda: newest_ms(hub, "cpu.usage") > begun_ms, 20, "new samples are stored")
+            assert read_run(hub.state / "run.json") == running, "the hub was not restarted"
+            assert hub.stop() == 0
+        finally:
+            hub.cleanup()
+
+
+def health(running: Running) -> Any:
+    return httpx.get(f"{running.api_url}/health", trust_env=False).json()
+
+
+def newest_ms(hub: IotHub, series: str) -> int:
+    done = hub.run("query", series, "--last", "1m", "--json")
+    found = json.loads(done.stdout)["series"] if done.returncode == 0 else []
+    return max((unix_ms(each["times"][-1]) for each in found), default=0)
