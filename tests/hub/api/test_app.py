@@ -33,32 +33,30 @@ class Broken(MemoryStore):
         raise ZeroDivisionError(f"of {query}")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/nowhere", 404),
-        ("GET", "/api/v1/nowhere", 404),
-        ("GET", "/api/v1/nodes/", 404),
-        ("PUT", "/api/v1/nodes", 405),
-        ("GET", "/api/v1/nodes?limit=x", 422),
-        ("POST", "/api/v1/nodes", 422),
-    ],
-)
-def test_every_error_is_a_problem_document_with_the_headers_of_every_answer(
-    tmp_path: Path, method: str, path: str, status: int
-) -> None:
+ERRORS = [
+    ("GET", "/nowhere", 404),
+    ("GET", "/api/v1/nowhere", 404),
+    ("GET", "/api/v1/nodes/", 404),
+    ("PUT", "/api/v1/nodes", 405),
+    ("GET", "/api/v1/nodes?limit=x", 422),
+    ("POST", "/api/v1/nodes", 422),
+]
+
+
+def test_every_error_is_a_problem_document_with_the_headers_of_every_answer(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
-            answer = await api.http.request(method, path)
-            assert answer.status_code == status
-            assert answer.headers["content-type"] == "application/problem+json"
-            problem = Problem.model_validate_json(answer.content)
-            assert problem.status == status
-            assert problem.instance == path.partition("?")[0]
-            assert problem.detail not in ("", problem.title)
-            for name, value in SECURITY_HEADERS.items():
-                assert answer.headers[name] == value
-            assert "server" not in answer.headers
+            for method, path, status in ERRORS:
+                answer = await api.http.request(method, path)
+                assert answer.status_code == status, path
+                assert answer.headers["content-type"] == "application/problem+json"
+                problem = Problem.model_validate_json(answer.content)
+                assert problem.status == status
+                assert problem.instance == path.partition("?")[0]
+                assert problem.detail not in ("", problem.title)
+                for name, value in SECURITY_HEADERS.items():
+                    assert answer.headers[name] == value
+                assert "server" not in answer.headers
 
     asyncio.run(scenario())
 
