@@ -41,6 +41,8 @@ PLACES = {
     "paho": ("wire/connection.py",),
     "mqtt5": ("hub/connection.py", "bench/load.py"),
     "duckdb": ("hub/store/duck*.py",),
+    "aiohttp": ("hub/store/influx_http.py",),
+    "influxdb_client": ("hub/store/influx_client.py",),
     "sqlalchemy": ("hub/nodes/*.py", "hub/service.py"),  # the service says which database, by URL
     "argon2": ("hub/nodes/*.py",),
     "fastapi": ("hub/api/*.py",),

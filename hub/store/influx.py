@@ -1,0 +1,258 @@
+"""InfluxDB 1.x, 2.x and 3.x as the store (and VictoriaMetrics, for writing alone).
+
+    write ──▶ InfluxWriter ─ Gatherer, LineEncoder (thread) ─▶ Sender ─▶ influx_client, or POST /write of old 1.x
+    query ──▶ Reader       ─ InfluxQL ─▶ Asker ─▶ /query
+    logs ───▶ influx_logs  ─ InfluxQL ─▶ Asker ─▶ /query
+    series, last ──▶ InfluxCatalog: memory only, filled from the database when it is first reached
+
+The store opens whether the database can be reached or not: the first call that needs it finds it, and every call says
+:class:`StoreUnavailable` until then. What is past its retention is not shown and not accepted; the database's own
+retention policy deletes it. Why it is as it is: ``docs/decisions/influx-store.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+
+from hub.store import influx_catalog, influx_logs
+from hub.store.base import MaintenanceReport, StoreBroken, StoreStats, StoreUnavailable
+from hub.store.columns import Floors
+from hub.store.influx_catalog import InfluxCatalog
+from hub.store.influx_client import InfluxClient
+from hub.store.influx_http import Http
+from hub.store.influx_layout import ROLLUPS, bucket_of
+from hub.store.influx_query import Asker, Unreadable
+from hub.store.influx_read import Reader
+from hub.store.influx_send import Sender
+from hub.store.influx_server import Generation, find_server
+from hub.store.influx_write import InfluxWriter
+from hub.store.influxql import identifier
+from hub.store.partition import Kind, Retention, floor_ns
+from hub.store.select import check_query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from hub.store.base import Frame, Last, LogQuery, LogRecord, Query, Series, SeriesFilter, WriteResult
+    from hub.store.influx_http import Access, Reply
+    from hub.store.influx_send import Post
+    from hub.store.influx_server import Server
+    from hub.store.partition import Keep
+    from wire.point import Point
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where in a server, and how the server is spoken to."""
+
+    access: Access
+    #: Database of 1.x and 3.x, bucket of 2.x.
+    database: str
+    #: Of 2.x, name or id.
+    org: str = ""
+    #: Empty for the database's default one.
+    retention_policy: str = ""
+    #: None: found by asking.
+    generation: Generation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """What there is once the server was reached."""
+
+    server: Server
+    asker: Asker | None
+    catalog: InfluxCatalog
+    writer: InfluxWriter
+    reader: Reader | None
+
+
+class InfluxStore:
+    """A :class:`hub.store.base.Store` in one database of an InfluxDB.
+
+    Args:
+        retention: how long each resolution is kept, seconds; as the database's own policies, which delete.
+        clock_ns: now; decides what is too old to be stored.
+    """
+
+    def __init__(
+        self, target: Target, *, retention: Keep | None = None, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
+        self._target = target
+        self._keep = retention or Retention()
+        self._clock_ns = clock_ns
+        #: Before this nothing is shown: ``maintain`` moves it, as it would drop partitions elsewhere.
+        self._floors = Floors()
+        self._http = Http(target.access)
+        self._thread = ThreadPoolExecutor(1, "store-write")
+        self._stack = AsyncExitStack()
+        self._reaching = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        self._ready: _Ready | None = None
+
+    async def __aenter__(self) -> Self:
+        """Open connections, and fetch the series if the server is there.
+
+        Raises:
+            StoreBroken: ``ca_file`` cannot be read.
+        """
+        try:
+            await self._stack.enter_async_context(self._http)
+        except OSError as error:
+            raise StoreBroken(f"store.influx.ca_file cannot be read: {error}") from error
+        try:
+            await self._reach()
+        except StoreUnavailable as error:
+            _log.warning("InfluxDB is not there yet; going on without what it holds until it is", why=str(error))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ready = None
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        await self._stack.aclose()
+
+    async def write(self, points: Sequence[Point]) -> WriteResult:
+        ready = await self._reach()
+        async with self._writing:
+            return await ready.writer.write(points, self._accepted_from(), self._run)
+
+    async def series(self, chosen: SeriesFilter) -> list[Series]:
+        return [each.series for each in (await self._reach()).catalog.select(chosen)]
+
+    async def query(self, query: Query) -> list[Frame]:
+        ready = await self._reach()
+        chosen = [each.series for each in ready.catalog.select(query.series)]
+        check_query(query, chosen)
+        if ready.reader is None:
+            raise StoreUnavailable(f"{ready.server} cannot be asked: it takes data, and shows it elsewhere")
+        return await ready.reader.find(query, chosen, self._floors.samples_ns)
+
+    async def last(self, chosen: SeriesFilter) -> list[Last]:
+        return (await self._reach()).catalog.last(chosen)
+
+    async def logs(self, query: LogQuery) -> list[LogRecord]:
+        ready = await self._reach()
+        if ready.asker is None:
+            raise StoreUnavailable(f"{ready.server} cannot be asked: it takes data, and shows it elsewhere")
+        return await influx_logs.find(ready.asker, self._target.retention_policy, query, self._floors.logs_ns)
+
+    async def maintain(self, now_ns: int) -> MaintenanceReport:
+        """Forget what is past its retention: the database deletes it, and makes its own roll-ups."""
+        ready = await self._reach()
+        async with self._writing:
+            floors = self._floors_at(now_ns)
+            self._floors = Floors(
+                max(floors.samples_ns, self._floors.samples_ns), max(floors.logs_ns, self._floors.logs_ns)
+            )
+            before = ready.catalog.count()
+            cut = ready.catalog.forget_before(self._floors.samples_ns)
+            if cut and ready.asker is not None:
+                await influx_catalog.begin_anew(
+                    ready.asker, ready.catalog, cut, self._target.retention_policy, self._floors.samples_ns
+                )
+            if ready.catalog.count() < before:
+                ready.writer.forget()
+        return MaintenanceReport()
+
+    async def stats(self) -> StoreStats:
+        """Size is 0: InfluxDB has no way to say it."""
+        if self._ready is None:
+            return StoreStats("influx", 0, 0, None)
+        return StoreStats("influx", self._ready.catalog.count(), 0, self._ready.catalog.oldest_ns())
+
+    # ── private ──
+
+    async def _reach(self) -> _Ready:
+        """Find the server and fetch its series, once."""
+        if self._ready is None:
+            async with self._reaching:
+                if self._ready is None:
+                    self._ready = await self._connected()
+        return self._ready
+
+    async def _connected(self) -> _Ready:
+        target = self._target
+        server = await find_server(self._http, target.generation, target.database)
+        asker = Asker(self._http, target.database, server.generation) if server.can_query else None
+        catalog, newest_logs, rollups = InfluxCatalog(), {}, frozenset[str]()
+        if asker is not None:
+            try:
+                await influx_catalog.load(asker, catalog, target.retention_policy, self._shown_from())
+                newest_logs = await influx_logs.newest(asker, target.retention_policy)
+                rollups = await _rollups(asker, server, target.database)
+            except Unreadable as error:
+                _log.error("writing without reading: no queries, and what comes twice counts as new", why=str(error))
+                asker = None
+        sender = Sender(
+            await self._post(server),
+            server=f"{server} at {target.access.url}",
+            database=f"{'bucket' if server.generation is Generation.V2 else 'database'} {target.database!r}",
+            is_gzip=target.access.gzip,
+        )
+        writer = InfluxWriter(
+            catalog=catalog,
+            sender=sender,
+            asker=asker,
+            retention_policy=self._policy_in(server),
+            newest_logs=newest_logs,
+            holds_texts=server.generation is not Generation.VICTORIA,
+        )
+        reader = None
+        if asker is not None:
+            reader = Reader(asker, retention_policy=self._policy_in(server), rollups=rollups)
+        _log.info("reached", server=str(server), url=target.access.url, series=catalog.count(), rollups=sorted(rollups))
+        return _Ready(server, asker, catalog, writer, reader)
+
+    async def _post(self, server: Server) -> Post:
+        target = self._target
+        if server.has_v2_write:
+            bucket = bucket_of(target.database, target.retention_policy)
+            client = await self._stack.enter_async_context(InfluxClient(target.access, bucket, target.org))
+            return client.write
+        parameters = {"db": target.database, "precision": "ns"}
+        if target.retention_policy:
+            parameters["rp"] = target.retention_policy
+
+        async def post(body: bytes) -> Reply:
+            return await self._http.post("/write", parameters, body, is_gzip=target.access.gzip)
+
+        return post
+
+    def _policy_in(self, server: Server) -> str:
+        """The retention policy in statements; 3.x has none."""
+        return "" if server.generation is Generation.V3 else self._target.retention_policy
+
+    def _floors_at(self, now_ns: int) -> Floors:
+        return Floors(floor_ns(self._keep, Kind.NUMBERS, now_ns), floor_ns(self._keep, Kind.LOGS, now_ns))
+
+    def _accepted_from(self) -> Floors:
+        floors = self._floors_at(self._clock_ns())
+        return Floors(max(floors.samples_ns, self._floors.samples_ns), max(floors.logs_ns, self._floors.logs_ns))
+
+    def _shown_from(self) -> int:
+        return self._floors_at(self._clock_ns()).samples_ns
+
+    async def _run(self, function: Callable[..., Any], *args: object) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args))
+
+
+async def _rollups(asker: Asker, server: Server, database: str) -> frozenset[str]:
+    """Names of the roll-ups that were set up."""
+    if server.generation is Generation.V3:
+        return frozenset()
+    (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
+    there = {row[0] for series in answer.series for row in series.values}
+    return frozenset(rollup.name for rollup in ROLLUPS if rollup.name in there)

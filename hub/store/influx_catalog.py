@@ -1,0 +1,181 @@
+"""The series of an InfluxDB in memory: a :class:`Catalog` whose kinds hold for a measurement and field, as there.
+
+At the start it is filled from the database:
+
+    SHOW FIELD KEYS                       measurements, fields and their kinds
+    SELECT first(f) … GROUP BY *          each series: where it begins
+    SELECT last(f) … GROUP BY *           each series: where it ends, its last value
+
+Series without the tag ``node`` are not ours and stay unknown.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import structlog
+
+from hub.store.base import FieldKind
+from hub.store.catalog import TEXT, Catalog
+from hub.store.influxql import during, field, identifier, source, tag_set
+from hub.store.line_protocol import original_name, stored_measurement
+from hub.store.values import KINDS, MAX_NS
+from wire.point import LOG_MEASUREMENT, NODE_TAG, SeriesKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hub.store.catalog import Ids, Times
+    from hub.store.influx_query import Asker
+    from hub.store.influxql import Row, TagSet
+
+_KINDS: Final = {
+    "float": FieldKind.NUMBER,
+    "integer": FieldKind.NUMBER,
+    "unsigned": FieldKind.NUMBER,
+    "boolean": FieldKind.BOOLEAN,
+    "string": FieldKind.TEXT,
+}
+#: InfluxQL reads a field that has several types as the first of these.
+_PRECEDENCE: Final = ("float", "integer", "unsigned", "string", "boolean")
+
+_log = structlog.get_logger(__name__)
+
+
+class InfluxCatalog(Catalog):
+    """As its base; a new series takes the kind that its measurement and field have."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: dict[tuple[str, str], int] = {}
+
+    def id_of(self, key: SeriesKey, field: str, code: int) -> int:
+        return super().id_of(key, field, self._kinds.setdefault((key.measurement, field), code))
+
+    def forget(self, ids: Iterable[int]) -> None:
+        super().forget(ids)
+        left = {(key.measurement, name) for key, fields in self._ids.items() for name in fields}
+        self._kinds = {name: code for name, code in self._kinds.items() if name in left}
+
+    def kind_of(self, measurement: str, field: str) -> FieldKind | None:
+        """The kind of a field, None when it is unknown."""
+        code = self._kinds.get((measurement, field))
+        return None if code is None else KINDS[code]
+
+    def ids_of(self, measurement: str, fields: Sequence[str]) -> dict[tuple[TagSet, str], int]:
+        """The ids of these fields of a measurement, by series as answers name it."""
+        return {
+            (tag_set(key), name): known[name]
+            for key, known in self._ids.items()
+            if key.measurement == measurement
+            for name in fields
+            if name in known
+        }
+
+    def forget_before(self, floor_ns: int) -> list[int]:
+        """Forget the series that have nothing since ``floor_ns``; return the ids of those that begin before it."""
+        known = self.with_samples()
+        self.forget(known[self.last_ns[known] < floor_ns].tolist())
+        cut: list[int] = known[(self.last_ns[known] >= floor_ns) & (self.first_ns[known] < floor_ns)].tolist()
+        return cut
+
+
+async def load(asker: Asker, catalog: InfluxCatalog, retention_policy: str, floor_ns: int) -> None:
+    """Fill an empty catalogue with the series that have samples since ``floor_ns``.
+
+    Raises:
+        StoreUnavailable, QueryError: as :meth:`Asker.ask`.
+    """
+    known = await _fields(asker)
+    ends = f"FROM {{}} WHERE {during(floor_ns, MAX_NS)} GROUP BY *"
+    statements = [
+        f"SELECT {fn}({identifier(name)}::field) AS v {ends.format(source(measurement, retention_policy))}"
+        for measurement, name, _ in known
+        for fn in ("last", "first")
+    ]
+    results = await asker.ask(statements)
+    for (measurement, name, kind), last, first in zip(known, results[::2], results[1::2], strict=True):
+        _adopt(catalog, original_name(measurement), original_name(name), kind, (last.series, first.series))
+
+
+async def begin_anew(
+    asker: Asker, catalog: InfluxCatalog, ids: Sequence[int], retention_policy: str, floor_ns: int
+) -> None:
+    """Find where these series begin now that what is older than ``floor_ns`` does not count any more."""
+    by_field: dict[tuple[str, str], list[int]] = {}
+    for number in ids:
+        key, name = catalog.name(number)
+        by_field.setdefault((key.measurement, name), []).append(number)
+    statements = [
+        f"SELECT first({field(name)}) AS v FROM {source(stored_measurement(measurement), retention_policy)} "
+        f"WHERE {during(floor_ns, MAX_NS)} GROUP BY *"
+        for measurement, name in by_field
+    ]
+    for (measurement, name), result in zip(by_field, await asker.ask(statements), strict=True):
+        wanted = set(by_field[measurement, name])
+        ids_of = catalog.ids_of(measurement, [name])
+        found = {ids_of.get((row.tag_set, name), -1): row.values[0][0] for row in result.series}
+        chosen = {number: ts for number, ts in found.items() if number in wanted}
+        catalog.set_first(_ids(chosen), _times(chosen.values()))
+
+
+async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
+    """Measurement and field as InfluxDB holds them, and kind; of all but the log."""
+    (answer,) = await asker.ask(["SHOW FIELD KEYS"])
+    types: dict[tuple[str, str], set[str]] = {}
+    for row in answer.series:
+        for name, kind in row.values:
+            types.setdefault((row.name, name), set()).add(kind)
+    found = []
+    for (measurement, name), kinds in types.items():
+        if kinds & {"integer", "unsigned"}:
+            _log.warning(
+                "this field holds whole numbers that another program wrote: InfluxDB refuses our floats beside them",
+                measurement=measurement,
+                field=name,
+            )
+        if measurement != LOG_MEASUREMENT:
+            found.append((measurement, name, _KINDS[next(kind for kind in _PRECEDENCE if kind in kinds)]))
+    return found
+
+
+def _adopt(
+    catalog: InfluxCatalog, measurement: str, name: str, kind: FieldKind, rows: tuple[Sequence[Row], Sequence[Row]]
+) -> None:
+    last, first = ({row.tag_set: row for row in side if NODE_TAG in row.tags and row.values} for side in rows)
+    code = KINDS.index(kind)
+    ids, begin, end, values = [], [], [], []
+    for tags, row in last.items():
+        if tags in first and _is_of(kind, row.values[0][1]):
+            ids.append(catalog.id_of(_key(measurement, tags), name, code))
+            begin.append(first[tags].values[0][0])
+            end.append(row.values[0][0])
+            values.append(row.values[0][1])
+    if ids:
+        array = np.empty(len(values), np.object_) if code == TEXT else np.array(values, np.float64)
+        if code == TEXT:
+            array[:] = values
+        catalog.observe(np.array(ids, np.int32), _times(end), array)
+        catalog.lower_first(np.array(ids, np.int32), _times(begin))
+
+
+def _is_of(kind: FieldKind, value: Any) -> bool:
+    """Fields that have had several types give values of each."""
+    if kind is FieldKind.TEXT:
+        return isinstance(value, str)
+    return isinstance(value, bool) == (kind is FieldKind.BOOLEAN) and isinstance(value, bool | int | float)
+
+
+def _key(measurement: str, tags: TagSet) -> SeriesKey:
+    node = original_name(dict(tags)[NODE_TAG])
+    others = ((original_name(name), original_name(text)) for name, text in tags if name != NODE_TAG)
+    return SeriesKey(node, measurement, tuple(sorted(others)))
+
+
+def _ids(numbers: Iterable[int]) -> Ids:
+    return np.array(list(numbers), np.int32)
+
+
+def _times(times: Iterable[int]) -> Times:
+    return np.array(list(times), np.int64)
