@@ -265,7 +265,7 @@ class Spool:
         except OSError as error:
             kept_as = f"nothing: {error.strerror}"
         _log.error(
-            "a spool segment is damaged: what these bytes held is not stored; all else in it is",
+            "bytes of a spool segment are damaged and cannot be stored; the rest of it is",
             file=str(segment.path),
             offset=offset,
             damaged_bytes=damaged_bytes,
