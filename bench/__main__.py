@@ -7,6 +7,7 @@ import sys
 
 #: Name → module with ``main(argv)``; imported when it is wanted.
 BENCHMARKS = {
+    "faults": "bench.faults",
     "ingest": "bench.ingest",
     "scaling": "bench.scaling",
     "store": "bench.store",
