@@ -47,6 +47,11 @@ def telemetry(content: object, *, node: str = "n1", measurement: str = "room", r
     return Sent(f"iot/v1/{node}/telemetry/{measurement}", payload, retain)
 
 
+def timed(value: object = 1, *, ago_ms: int = 0, node: str = "n1") -> Sent:
+    """A telemetry message of one field ``a`` that says when it was taken."""
+    return telemetry({"ts": NOW_MS - ago_ms, "values": {"a": value}}, node=node)
+
+
 def status(state: str, *, node: str = "n1", retain: bool = False, **more: object) -> Sent:
     return Sent(f"iot/v1/{node}/status", json.dumps({"state": state, **more}).encode(), retain)
 
