@@ -51,6 +51,8 @@ def test_samples_in_any_order_over_a_day_are_all_stored_once(rig: Rig) -> None:
         ("int64", 2**63 - 1, "bad-timestamp"),
         ("negative", -1, "too-old"),
     ],
+    # The times change from run to run, the names of the tests must not.
+    ids=lambda value: value if isinstance(value, str) else "ts",
 )
 def test_a_sample_of_no_possible_time_is_refused_and_its_neighbours_are_stored(
     rig: Rig, name: str, ts: int, reason: str
