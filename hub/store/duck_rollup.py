@@ -63,6 +63,10 @@ def roll_up(file: DuckFile, mark_ns: int) -> int:
     days = sorted({part.start_ns for part in parts if part.kind in NUMBERS})
     for start_ns, stop_ns in _steps(days, done_ns, mark_ns):
         rows += _roll_hour(file, start_ns, stop_ns)
+    with file.lease() as con:
+        if get_meta(con, "rolled_up_ns") < mark_ns:
+            set_meta(con, "rolled_up_ns", mark_ns)
+            con.commit()
     rows += sum(_roll_stale_day(file, day_ns) for day_ns in _stale_days(file))
     return rows
 
@@ -95,28 +99,25 @@ def _steps(days: list[int], done_ns: int, mark_ns: int) -> Iterator[tuple[int, i
             stop = min(floor(at, HOUR_NS) + HOUR_NS, mark_ns)
             yield at, stop
             at = stop
-    if at < mark_ns:
-        yield mark_ns, mark_ns
 
 
 def _roll_hour(file: DuckFile, start_ns: int, stop_ns: int) -> int:
-    """Roll up the samples of (a part of) one hour, and move the mark."""
-    rows = 0
+    """Roll up the samples of (a part of) one hour, and move the mark if there were any."""
     with file.lease() as con:
-        if start_ns < stop_ns:
-            minutes = partition_at(Kind.MINUTES, start_ns)
-            make_partition(con, minutes)
-            rows += _count(
-                con,
-                f"INSERT INTO {minutes.table} SELECT series, ts // $width * $width AS minute, {_OF_SAMPLES} "
-                f"FROM ({_samples(con, start_ns)}) WHERE ts >= $start AND ts < $stop "
-                "GROUP BY series, minute ORDER BY minute, series",
-                {"width": MINUTE_NS, "start": start_ns, "stop": stop_ns},
-            )
-            if stop_ns % HOUR_NS == 0:
-                rows += _make_hours(con, stop_ns - HOUR_NS, stop_ns, "")
-        set_meta(con, "rolled_up_ns", stop_ns)
-        con.commit()
+        minutes = partition_at(Kind.MINUTES, start_ns)
+        make_partition(con, minutes)
+        rows = _count(
+            con,
+            f"INSERT INTO {minutes.table} SELECT series, ts // $width * $width AS minute, {_OF_SAMPLES} "
+            f"FROM ({_samples(con, start_ns)}) WHERE ts >= $start AND ts < $stop "
+            "GROUP BY series, minute ORDER BY minute, series",
+            {"width": MINUTE_NS, "start": start_ns, "stop": stop_ns},
+        )
+        if stop_ns % HOUR_NS == 0:
+            rows += _make_hours(con, stop_ns - HOUR_NS, stop_ns, "")
+        if rows:
+            set_meta(con, "rolled_up_ns", stop_ns)
+            con.commit()
     return rows
 
 
