@@ -190,7 +190,8 @@ def test_transitions_outlive_a_restart(tmp_path: Path) -> None:
             observe(rig, status("offline", session="s1", reason="shutdown"), at_ns=NOW_NS + 5 * NS_PER_S)
             await rig.controls.flush()
         async with Registry(sqlite_url(tmp_path / "hub.db")) as registry:
-            (row,) = await registry.everyone()
+            row = await registry.node("n1")
+        assert row is not None
         assert (row.node, row.contact, row.reason, row.session) == ("n1", Contact.OFFLINE, "shutdown", "s1")
         assert (row.outbox, row.info) == (True, {"os": "x"})
 

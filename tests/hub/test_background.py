@@ -1,0 +1,113 @@
+"""The hub's own status on MQTT, and tasks that go on when what they need fails for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from hub.background import HubStatus, maintain, tick
+from hub.nodes.database import RegistryError
+from hub.store.base import StoreUnavailable
+from tests.support.hotpath import Rig, status
+from tests.support.links import collect, connected, make_link, run, running
+from tests.support.mosquitto import Mosquitto
+from tests.support.waiting import eventually
+from wire.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+    from pathlib import Path
+
+    from hub.link import Link
+
+TOPIC = "iot/v1/$hub/h1/status"
+
+
+@asynccontextmanager
+async def task(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any]]:
+    """Work that goes on while the body runs."""
+    made = asyncio.create_task(work)
+    try:
+        yield made
+        assert not made.done(), made
+    finally:
+        made.cancel()
+        await asyncio.wait({made})
+
+
+async def states(watcher: Link, count: int) -> list[tuple[str, str | None]]:
+    told = [json.loads(m.payload) for m in await collect(watcher, count) if m.topic == TOPIC]
+    return [(each["state"], each.get("reason")) for each in told]
+
+
+def test_the_hub_says_that_it_is_there_at_every_connect_and_when_it_goes(tmp_path: Path) -> None:
+    async def test() -> None:
+        with Mosquitto(tmp_path) as broker:
+            said = HubStatus("h1", Topics())
+            async with connected(broker.port, TOPIC, client_id="watcher") as watcher:
+                link = make_link(broker.port, will=said.will(), on_connect=said.online.set)
+                async with running(link), task(said.keep_said(link)):
+                    assert await states(watcher, 1) == [("online", None)]
+                    assert link._connection is not None
+                    link._connection.transport.abort()
+                    assert await states(watcher, 2) == [("offline", "connection lost"), ("online", None)]
+                    await said.say_offline(link)
+                    assert await states(watcher, 1) == [("offline", "shutdown")]
+
+    run(test)
+
+
+def test_a_status_that_cannot_be_said_is_said_at_the_next_connect() -> None:
+    async def test() -> None:
+        said = HubStatus("h1", Topics())
+        said.online.set()
+        async with task(said.keep_said(make_link(1))):
+            await eventually(lambda: not said.online.is_set())
+        await said.say_offline(make_link(1))
+
+    run(test)
+
+
+def test_the_ticker_goes_on_when_the_registry_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.background._TICK_S", 0.001)
+
+    async def test() -> None:
+        rig = Rig()
+        rig.registry.errors = [RegistryError("locked")]
+        group = rig.decode(status("online"))
+        rig.controls.observe(group.controls, (), rig.clock.ns)
+        with capture_logs() as logs:
+            async with task(tick(rig.controls, make_link(1))):
+                await eventually(lambda: rig.announced)
+        assert [entry["why"] for entry in logs] == ["locked"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("disk full"), RegistryError("disk full")])
+def test_maintenance_goes_on_when_it_fails(error: Exception) -> None:
+    class Maintained:
+        def __init__(self, *errors: Exception) -> None:
+            self.errors = list(errors)
+            self.times = 0
+
+        async def maintain(self, now_ns: int) -> None:
+            assert now_ns > 0
+            self.times += 1
+            if self.errors:
+                raise self.errors.pop(0)
+
+    async def test() -> None:
+        store = Maintained(*([error] if isinstance(error, StoreUnavailable) else []))
+        registry = Maintained(*([error] if isinstance(error, RegistryError) else []))
+        with capture_logs() as logs:
+            async with task(maintain(store, registry, 0.001)):  # type: ignore[arg-type]  # as much as it needs
+                await eventually(lambda: registry.times >= 2)
+        assert [entry["why"] for entry in logs] == ["disk full"]
+
+    run(test)
