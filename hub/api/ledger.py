@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query
 
-from hub.api import schemas
+from hub.api import schemas_messages as schemas
 from hub.api.parts import PartsOf
 from hub.api.requests import (
     Int64,
@@ -19,7 +19,8 @@ from hub.api.requests import (
     time_range,
     to_cursor,
 )
-from hub.api.schemas import LedgerHour, LedgerSession, Page
+from hub.api.schemas import Page
+from hub.api.schemas_messages import LedgerHour, LedgerSession
 from hub.api.times import iso
 from hub.ledger import LedgerRow
 from hub.ledger.model import HOUR_NS

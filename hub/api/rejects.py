@@ -10,8 +10,8 @@ from hub.api.auth import ChangingCaller
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import Glob, NumberedPlace, PageCursor, PageLimit, from_cursor, to_cursor
-from hub.api.schemas import (
-    Page,
+from hub.api.schemas import Page
+from hub.api.schemas_messages import (
     RejectDetail,
     RejectFigures,
     RejectIds,
