@@ -84,11 +84,33 @@ class RetentionSettings(_Section):
     logs: _Positive = 30 * 86_400.0
 
 
+class InfluxSettings(_Section):
+    """``[store.influx]``: the InfluxDB that ``store.kind = "influx"`` writes to."""
+
+    url: str = Field(default="http://127.0.0.1:8086", pattern=r"^https?://[^/\s]+(/\S*)?$")
+    #: Database of 1.x and 3.x, bucket of 2.x.
+    database: str = Field(default="iot", min_length=1)
+    #: Organisation of 2.x.
+    org: str = ""
+    retention_policy: str = ""
+    token: Secret | None = None
+    token_file: Path | None = None
+    username: str | None = None
+    password: Secret | None = None
+    password_file: Path | None = None
+    generation: Literal["auto", "1", "2", "3", "victoria"] = "auto"
+    timeout: _Positive = 30.0
+    #: None: unless the server is on this machine.
+    gzip: bool | None = None
+    ca_file: Path | None = None
+
+
 class StoreSettings(_Section):
     """``[store]``: where points go."""
 
-    kind: Literal["duck", "memory"] = "duck"
+    kind: Literal["duck", "influx", "memory"] = "duck"
     retention: RetentionSettings = RetentionSettings()
+    influx: InfluxSettings = InfluxSettings()
     #: Memory DuckDB may use.
     memory_bytes: int = Field(default=1 << 30, ge=64 << 20)
     threads: int = Field(default=2, ge=1)

@@ -50,8 +50,9 @@ from hub.rejects import Rejects
 from hub.replay import Replay
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
-from hub.store.base import FieldKind, SeriesFilter
+from hub.store.base import FieldKind, SeriesFilter, StoreUnavailable
 from hub.store.duck import DuckStore
+from hub.store.influx_settings import influx_store
 from hub.store.memory import MemoryStore
 from wire.formats.base import Limits
 from wire.point import NS_PER_S
@@ -104,7 +105,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         guard = Guard(_guard_limits(settings))
-        guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
+        await _remember(guard, store)
         controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
         intake = Intake(
             Routes(topics, _limits(settings), settings.sources, settings.ingest.topic_cache),
@@ -207,6 +208,8 @@ def _store(settings: Settings, paths: StatePaths) -> Store:
     wanted = settings.store
     if wanted.kind == "memory":
         return MemoryStore(retention=wanted.retention)
+    if wanted.kind == "influx":
+        return influx_store(wanted.influx, wanted.retention)
     return DuckStore(
         paths.database, retention=wanted.retention, memory_bytes=wanted.memory_bytes, threads=wanted.threads
     )
@@ -255,6 +258,14 @@ def _manages_accounts(settings: Settings, paths: StatePaths) -> bool:
 
 
 # -- what the parts say to each other ----------------------------------------------------------------------------------
+
+
+async def _remember(guard: Guard, store: Store) -> None:
+    """Tell the guard the types that series have; a database that is not there must not keep the hub from starting."""
+    try:
+        guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
+    except StoreUnavailable as error:
+        _log.warning("starting without the types of known series: a clash is refused by the store", why=str(error))
 
 
 def _announce(live: Live, transitions: Sequence[Transition]) -> None:

@@ -41,7 +41,7 @@ def test_unknown_keys_are_refused_in_every_section() -> None:
     ("text", "problem"),
     [
         ('[broker]\nmode = "manged"', "must be 'managed' or 'external'; did you mean 'managed'?"),
-        ('[store]\nkind = "duckdb"', "must be 'duck' or 'memory'; did you mean 'duck'?"),
+        ('[store]\nkind = "duckdb"', "must be 'duck', 'influx' or 'memory'; did you mean 'duck'?"),
         ('[log]\nlevel = "INFO"', "must be 'debug', 'info', 'warning' or 'error'; did you mean 'info'?"),
         ("[api]\nport = 65536", "must be at least 0 and at most 65535"),
         ("[ingest]\nreceive_max = 0", "must be at least 1 and at most 65535"),

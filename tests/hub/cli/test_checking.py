@@ -36,7 +36,7 @@ def test_each_problem_is_one_line_with_line_key_value_and_what_is_allowed(check:
     assert code == 2
     assert lines == [
         "2: mqtt.port = 99999: must be at least 0 and at most 65535",
-        "4: store.kind = 'dukc': must be 'duck' or 'memory'; did you mean 'duck'?",
+        "4: store.kind = 'dukc': must be 'duck', 'influx' or 'memory'; did you mean 'duck'?",
     ]
 
 
