@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agent.config import Settings, load_settings
-from wire.errors import SettingsError
+from wire.errors import OutboxError, SettingsError
 from wire.version import __version__
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         sys.stderr.write(f"agent.state: cannot make {settings.agent.state}: {error.strerror}\n")
         return FAILED
-    asyncio.run(_until_signalled(settings))
+    try:
+        asyncio.run(_until_signalled(settings))
+    except OutboxError as error:
+        sys.stderr.write(f"{error}\n")
+        return FAILED
     return 0
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from agent.collectors.disk import IGNORED_FILE_SYSTEMS, IGNORED_MOUNTS
 from agent.collectors.diskio import IGNORED_DEVICES
 from agent.collectors.net import IGNORED_INTERFACES
+from wire.outbox import WhenFull
 from wire.settings import MqttSettings, NodeId, load, parse_duration
 
 if TYPE_CHECKING:
@@ -60,6 +61,26 @@ class CollectorsSettings(_Section):
         return found
 
 
+class OutboxSettings(_Section):
+    """``[agent.outbox]``: where messages wait until the hub has them."""
+
+    #: ``disk``: until the hub confirms that they are stored. ``memory``: until the broker takes them.
+    kind: Literal["disk", "memory"] = "disk"
+    #: Of messages on disk.
+    max_bytes: int = Field(default=256 << 20, ge=1 << 16)
+    when_full: WhenFull = WhenFull.DROP_OLDEST
+    #: Whether what was sent outlives a power cut, or only the process.
+    sync: bool = True
+    #: Of messages in memory; then the oldest go.
+    memory_bytes: int = Field(default=8 << 20, ge=1 << 16)
+
+    @model_validator(mode="after")
+    def _memory_drops(self) -> Self:
+        if self.kind == "memory" and self.when_full is not WhenFull.DROP_OLDEST:
+            raise ValueError('an outbox of kind "memory" always drops the oldest: leave out when_full, or use "disk"')
+        return self
+
+
 def default_node() -> str:
     """The host name, made to fit the grammar of node ids."""
     name = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in socket.gethostname())
@@ -81,9 +102,7 @@ class AgentSettings(_Section):
     ignored_mounts: Patterns = IGNORED_MOUNTS
     ignored_disks: Patterns = IGNORED_DEVICES
     ignored_interfaces: Patterns = IGNORED_INTERFACES
-    #: What waits in memory while the broker is away; then the oldest go.
-    queue_messages: int = Field(default=20_000, ge=10)
-    queue_bytes: int = Field(default=8 << 20, ge=1 << 16)
+    outbox: OutboxSettings = OutboxSettings()
 
 
 class Settings(_Section):

@@ -37,7 +37,27 @@ class Reporter:
         self._node = node
         #: Unix time in ms.
         self.clock_ms = clock_ms or now_ms
-        self._full = False
+        #: Runs of collectors that were left out because the outbox was full.
+        self.skipped = 0
+        #: When the outbox refused a message, and what had been skipped and dropped by then; None when it takes all.
+        self._full_since: tuple[int, int, int] | None = None
+
+    def takes_samples(self) -> bool:
+        """Whether a sample taken now would be kept; where it would not, the run is counted as skipped.
+
+        Said once when that begins and, with what it cost, once when it is over.
+        """
+        if self._full_since is None:
+            return True
+        if self._outbox.full:
+            self.skipped += 1
+            return False
+        (since_ms, skipped, dropped), self._full_since = self._full_since, None
+        away_s = max(0.0, (self.clock_ms() - since_ms) / 1000)
+        runs, messages = self.skipped - skipped, self._outbox.dropped - dropped
+        text = f"the outbox has room again after {away_s:.0f} s and sampling goes on"
+        self.log("warning", f"{text}; {runs} runs were skipped, {messages} messages not kept", skipped_runs=runs)
+        return True
 
     def samples(self, samples: Iterable[Sample], ts_ms: int) -> int:
         """Publish samples of one tick, one message a measurement; how many messages."""
@@ -69,7 +89,9 @@ class Reporter:
         report = Sample(OUTBOX_MEASUREMENT, {"dropped_from": first, "dropped_to": last})
         topic = self._topics.telemetry(self._node, OUTBOX_MEASUREMENT)
         if self._put(topic, partial(encode_samples, [report], self.clock_ms()), tells=untold):
-            text = f"samples and records number {first} to {last} were given up: nobody took them while there was room"
+            text = (
+                f"numbers {first} to {last} will not come: there was no room, or they were refused or confirmed before"
+            )
             self.log("warning", text, dropped=last - first + 1)
 
     def _put(
@@ -78,11 +100,10 @@ class Reporter:
         try:
             self._outbox.append(topic, encode, count, tells=tells)
         except OutboxFull as error:
-            if not self._full:
-                _LOG.warning("%s; nothing new is kept until there is room", error)
-            self._full = True
+            if self._full_since is None:
+                _LOG.warning("%s; sampling pauses until there is room", error)
+                self._full_since = (self.clock_ms(), self.skipped, self._outbox.dropped - 1)
             return False
-        self._full = False
         return True
 
 

@@ -1,5 +1,8 @@
 """When collectors run: one task each, on a grid of ticks from the start, so that a tick that was missed is skipped.
 
+Rates need two readings, so a second run comes soon after the first one; then it is the grid alone. While the outbox is
+full and must not drop anything, nothing runs.
+
          tick or request            thread
 Job ─────────────────────▶ collect(now) ─────▶ samples ─▶ Reporter
  ▲ one task a collector         │
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 _LOG: Final = logging.getLogger(__name__)
 #: A collector that takes longer is reported; it may still finish.
 _STALLED_S: Final = 30.0
+_SECOND_RUN_S: Final = 1.0
+_FULL: Final = "the outbox is full; nothing is sampled until there is room"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Scheduler:
     Args:
         intervals_s: by name; a collector that is not named keeps its own interval.
         clock_s: monotonic.
+        stalled_s: a collector that takes longer is reported.
+        second_run_s: from the first run of a collector to the second, at most.
     """
 
     def __init__(
@@ -66,12 +73,14 @@ class Scheduler:
         *,
         clock_s: Callable[[], float] = time.monotonic,
         stalled_s: float = _STALLED_S,
+        second_run_s: float = _SECOND_RUN_S,
     ) -> None:
         paces = intervals_s or {}
         self._jobs = {each.name: _Job(each, paces.get(each.name, each.interval_s)) for each in collectors}
         self._reporter = reporter
         self._clock_s = clock_s
         self._stalled_s = stalled_s
+        self._second_run_s = second_run_s
 
     @property
     def intervals_s(self) -> dict[str, float]:
@@ -115,6 +124,7 @@ class Scheduler:
     async def _keep_pace(self, job: _Job) -> None:
         started_s = due_s = self._clock_s()
         interval_s = job.interval_s
+        second_s = started_s + self._second_run_s
         due = True
         while True:
             if due or job.requests:
@@ -130,6 +140,8 @@ class Scheduler:
                 interval_s = job.interval_s
             # After a tick, past that one: timers may fire a little early.
             due_s = next_tick(started_s, interval_s, max(now_s, due_s) if due else now_s)
+            if now_s < second_s:
+                due_s = min(due_s, second_s)
             due = await self._wait(job, due_s - now_s)
 
     async def _wait(self, job: _Job, delay_s: float) -> bool:
@@ -145,6 +157,8 @@ class Scheduler:
         return False
 
     async def _run_once(self, job: _Job) -> Outcome:
+        if not self._reporter.takes_samples():
+            return Outcome(0, _FULL)
         ts_ms, now_s = self._reporter.clock_ms(), self._clock_s()
         collector = job.collector
         running = in_thread(f"collect-{collector.name}", lambda: collector.collect(now_s))

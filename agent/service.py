@@ -7,34 +7,39 @@
                                           └─ replies ─▶ NodeSession
 
 Start: the session connects by itself, collectors run at once, messages wait in the outbox.
-Stop:  no more samples and commands, then what waits is sent, then the announced end.
+Stop:  no more samples and commands, then what is due is sent, then the announced end; the outbox keeps the rest.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
 from agent.collectors import COLLECTORS
 from agent.commands import Host
 from agent.executor import Executor
+from agent.history import History
 from agent.inventory import Inventory
 from agent.reporter import Reporter, now_ms
 from agent.scheduler import Scheduler
 from wire.delivery import Delivery
 from wire.messages import NodeState, Status
+from wire.outbox import DiskOutbox
 from wire.outgoing import MemoryOutbox
 from wire.session import NodeSession, SessionOptions
 from wire.topics import Topics
 from wire.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
     from agent.collectors import Figures
     from agent.collectors.base import Collector
     from agent.config import AgentSettings, Settings
+    from wire.messages import Receipt
+    from wire.outgoing import Outbox
     from wire.point import Value
 
 #: For sending what waits when the agent stops.
@@ -42,10 +47,19 @@ _DRAIN_S: Final = 3.0
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the agent until ``stop`` is set."""
+    """Run the agent until ``stop`` is set.
+
+    Raises:
+        OutboxError: the outbox cannot be used; the text says what to do.
+    """
+    async with _outbox(settings.agent) as outbox:
+        await _run(settings, outbox, stop)
+
+
+async def _run(settings: Settings, outbox: Outbox, stop: asyncio.Event) -> None:
     agent, topics = settings.agent, Topics(settings.mqtt.root)
-    outbox = MemoryOutbox(agent.queue_messages, agent.queue_bytes)
     reporter = Reporter(outbox, topics, agent.node)
+    history = History(outbox, clock_ms=now_ms)
     inventory = Inventory(agent.ignored_interfaces)
 
     def birth() -> Status:
@@ -60,17 +74,29 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
     def figures() -> dict[str, Value]:
         return {
-            "queued_messages": outbox.waiting,
+            **history.figures(),
             "dropped_messages": outbox.dropped,
             "refused_messages": delivery.refused,
+            "skipped_runs": reporter.skipped,
             "failing_collectors": len(scheduler.failing),
             "connections": session.connections,
         }
 
+    def delivered() -> None:
+        if not outbox.durable:
+            reporter.tell_dropped()
+
+    def confirmed(receipt: Receipt, retained: bool) -> None:  # noqa: FBT001  a callback of NodeSession
+        outbox.covered(receipt, retained=retained)
+        # A hub that confirms is there to be told. Not sooner: with a broker that takes everything and no hub, each word
+        # about what was dropped would push out more.
+        if outbox.durable and not retained:
+            reporter.tell_dropped()
+
     collectors = _collectors(agent, figures)
     scheduler = Scheduler(collectors, reporter, _intervals_s(agent))
-    session = NodeSession(SessionOptions(mqtt=settings.mqtt, node=agent.node), birth, outbox.covered)
-    delivery = Delivery(session, outbox, on_delivered=reporter.tell_dropped)
+    session = NodeSession(SessionOptions(mqtt=settings.mqtt, node=agent.node), birth, confirmed)
+    delivery = Delivery(session, outbox, on_delivered=delivered)
     executor = Executor(session, topics, reporter, Host(scheduler, time.monotonic()))
     async with session:
         async with asyncio.TaskGroup() as tasks:
@@ -80,6 +106,17 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             await _cancel(*intake)
             await _cancel(sending)
         await delivery.drain(_DRAIN_S)
+
+
+@contextlib.asynccontextmanager
+async def _outbox(agent: AgentSettings) -> AsyncIterator[Outbox]:
+    wanted = agent.outbox
+    if wanted.kind == "memory":
+        yield MemoryOutbox(wanted.memory_bytes)
+        return
+    path = agent.state / "outbox.db"
+    async with DiskOutbox(path, max_bytes=wanted.max_bytes, when_full=wanted.when_full, sync=wanted.sync) as outbox:
+        yield outbox
 
 
 def _collectors(agent: AgentSettings, figures: Figures) -> list[Collector]:

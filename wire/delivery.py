@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from wire.backoff import Backoff, Outage
-from wire.errors import SessionDown
+from wire.errors import OutboxError, SessionDown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,6 +73,8 @@ class Delivery:
         settled, kept = 1, 0
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
+                with contextlib.suppress(OutboxError):  # it has said so itself
+                    await self._outbox.flush()
                 while settled and self._session.connected.is_set():
                     settled, kept = await self.send_pending()
         return not settled and not kept

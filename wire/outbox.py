@@ -36,6 +36,8 @@ _LINGER_S: Final = 0.02
 _RETRY_S: Final = 1.0
 #: Messages that wait in memory while the disk takes nothing.
 _UNWRITTEN_BYTES: Final = 4 << 20
+#: Once it refused a message, an outbox counts as full until it is emptied to this share.
+_ROOM_AGAIN: Final = 0.9
 
 
 class WhenFull(enum.StrEnum):
@@ -71,8 +73,9 @@ class DiskOutbox:
     ) -> None:
         self.changed = asyncio.Event()
         self.dropped = 0
+        self.taken_bytes = 0
+        self.max_bytes = max_bytes
         self._path = path
-        self._max_bytes = max_bytes
         self._keeps = when_full is WhenFull.STOP_SAMPLING
         self._sync = sync
         self._clock_s = clock_s
@@ -85,6 +88,7 @@ class DiskOutbox:
         self._dirty = asyncio.Event()
         self._written = asyncio.Condition()
         self._kept = Kept(0, 0, None, None, None)
+        self._full = False
         self._failing = False
         self._closing = False
 
@@ -100,13 +104,18 @@ class DiskOutbox:
 
     @property
     def waiting_bytes(self) -> int:
-        """Bytes of all messages that wait."""
         return self._kept.bytes + self._writing.bytes + self._next.bytes
 
     @property
     def oldest_ms(self) -> int | None:
-        """Unix time in ms of the oldest message that waits."""
         return self._kept.oldest_ms
+
+    @property
+    def full(self) -> bool:
+        if self._full:
+            crowded = self._keeps and (self._failing or self.waiting_bytes > _ROOM_AGAIN * self.max_bytes)
+            self._full = crowded or self._next.bytes > _ROOM_AGAIN * _UNWRITTEN_BYTES
+        return self._full
 
     @property
     def untold(self) -> tuple[int, int] | None:
@@ -119,14 +128,12 @@ class DiskOutbox:
     ) -> int:
         first, last = self._last_seq + 1, self._last_seq + count
         entry = Entry(first, last, topic, encode(first))
-        # What is not taken here uses no number, so the hub does not wait for it.
-        if self._keeps and (self._failing or self.waiting_bytes + size_of(entry) > self._max_bytes):
+        if (why := self._refusal(entry, tells)) is not None:  # uses no number, so the hub does not wait for it
             self.dropped += 1
-            raise OutboxFull(f"{self._path} holds {self.waiting_bytes} bytes and may hold {self._max_bytes}")
-        if self._next.bytes > _UNWRITTEN_BYTES:
-            self.dropped += 1
-            raise OutboxFull(f"{self._path} cannot be written, and memory for messages is full too")
+            self._full = True
+            raise OutboxFull(why)
         self._last_seq = last
+        self.taken_bytes += size_of(entry)
         self._next.entries.append((entry, time.time_ns() // 1_000_000))
         self._next.last_seq = last
         self._next.bytes += size_of(entry)
@@ -135,11 +142,23 @@ class DiskOutbox:
         self._dirty.set()
         return last
 
+    def _refusal(self, entry: Entry, tells: tuple[int, int] | None) -> str | None:
+        if self._next.bytes > _UNWRITTEN_BYTES:
+            return f"{self._path} cannot be written, and memory for messages is full too"
+        # The hub confirms nothing beyond a gap that it was not told of: that message has to find room.
+        if not self._keeps or tells is not None:
+            return None
+        if self._failing:
+            return f"{self._path} cannot be written"
+        if self.waiting_bytes + size_of(entry) > self.max_bytes:
+            return f"{self._path} is full: it holds {self.waiting_bytes} bytes and may hold {self.max_bytes}"
+        return None
+
     async def flush(self) -> None:
         """Return when all that was appended is on the disk.
 
         Raises:
-            OutboxError: the outbox was closed, or the disk takes nothing.
+            OutboxError: the disk takes nothing.
         """
         wanted = self._last_seq
         self._dirty.set()
@@ -170,8 +189,8 @@ class DiskOutbox:
         elif settled := [*delivered, *refused]:
             self._plan.sent([entry.seq for entry in settled], self._clock_s())
 
-    def covered(self, receipt: Receipt) -> None:
-        if receipt.session != self.session:
+    def covered(self, receipt: Receipt, *, retained: bool = False) -> None:
+        if receipt.session != self.session or receipt.seq == self._plan.covered:
             return
         if receipt.seq > self._last_seq:
             _LOG.error(
@@ -181,7 +200,9 @@ class DiskOutbox:
                 self._last_seq,
             )
             self._last_seq = receipt.seq  # never give a number twice
-        if receipt.seq < self._plan.covered:  # it was set up anew, and would wait for what is long gone from here
+        # The hub was set up anew, and would wait for what is long gone from here. (A retained receipt proves nothing:
+        # a broker that was killed comes back with an old one.)
+        if receipt.seq < self._plan.covered and not retained:
             self._next.forgotten = (receipt.seq + 1, self._plan.covered)
         self._plan.cover(receipt.seq, self._clock_s())
         self._next.covered = max(self._next.covered, receipt.seq)
@@ -199,7 +220,7 @@ class DiskOutbox:
 
     async def __aenter__(self) -> Self:
         try:
-            max_bytes = None if self._keeps else self._max_bytes
+            max_bytes = None if self._keeps else self.max_bytes
             self._file = await self._run(lambda: OutboxFile(self._path, max_bytes=max_bytes, sync=self._sync))
         except BaseException:
             self._thread.shutdown(wait=False)

@@ -11,7 +11,9 @@ with the process; :class:`wire.outbox.DiskOutbox` frees it when a receipt of the
 from __future__ import annotations
 
 import asyncio
+import math
 import secrets
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
@@ -35,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Outbox(Protocol):
-    """Keeps messages until they are safe. Called from one event loop; nothing here blocks it."""
+    """Keeps messages until they are safe. Called from one event loop; nothing here blocks it. Figures may be read anywhere."""
 
     @property
     def session(self) -> str:
@@ -53,8 +55,33 @@ class Outbox(Protocol):
         ...
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the messages that wait, of which there may be ``max_bytes``."""
+        ...
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of messages it has room for."""
+        ...
+
+    @property
+    def taken_bytes(self) -> int:
+        """Bytes of all messages taken since the outbox was opened."""
+        ...
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms at which the oldest message that waits was taken."""
+        ...
+
+    @property
     def dropped(self) -> int:
         """Messages given up for want of room, since the outbox was opened."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """It refused a message and has had no room to speak of since: whoever samples had better pause."""
         ...
 
     @property
@@ -80,6 +107,14 @@ class Outbox(Protocol):
         """
         ...
 
+    async def flush(self) -> None:
+        """Return when :meth:`pending` knows all that was appended.
+
+        Raises:
+            OutboxError: the disk takes nothing.
+        """
+        ...
+
     async def pending(self, limit: int) -> Sequence[Entry]:
         """Messages to send now, in order; the same again until they are settled."""
         ...
@@ -88,8 +123,11 @@ class Outbox(Protocol):
         """What the broker said: took them for a subscriber, will never take them, did not take them this time."""
         ...
 
-    def covered(self, receipt: Receipt) -> None:
-        """The hub has everything up to the receipt's number, if the receipt is for this session."""
+    def covered(self, receipt: Receipt, *, retained: bool = False) -> None:
+        """The hub has everything up to the receipt's number, if the receipt is for this session.
+
+        ``retained``: the broker kept it from before, so the hub may know more by now.
+        """
         ...
 
     def rewind(self) -> None:
@@ -102,19 +140,29 @@ class Outbox(Protocol):
 
 
 class MemoryOutbox:
-    """Bounded queue in memory: full, it drops the oldest."""
+    """Bounded queue in memory: full, it drops the oldest.
+
+    Args:
+        max_bytes: of topics and payloads.
+        max_messages: None: as many as there is room for.
+    """
 
     durable = False
+    full = False
 
-    def __init__(self, max_messages: int = 20_000, max_bytes: int = 8 << 20) -> None:
+    def __init__(self, max_bytes: int = 8 << 20, max_messages: int | None = None) -> None:
         self.session = secrets.token_hex(8)
         self.dropped = 0
         self.changed = asyncio.Event()
+        self.max_bytes = max_bytes
+        self.waiting_bytes = 0
+        self.taken_bytes = 0
         self._max_messages = max_messages
-        self._max_bytes = max_bytes
-        self._bytes = 0
         self._last_seq = 0
         self._entries: OrderedDict[int, Entry] = OrderedDict()
+        #: When each entry was taken, Unix time in ms.
+        self._taken_ms: dict[int, int] = {}
+        self.oldest_ms: int | None = None
         self._drops = Drops()
 
     @property
@@ -132,15 +180,21 @@ class MemoryOutbox:
         self._last_seq += count
         entry = Entry(first, self._last_seq, topic, encode(first))
         self._entries[entry.seq] = entry
-        self._bytes += _size(entry)
+        self._taken_ms[entry.seq] = time.time_ns() // 1_000_000
+        self.waiting_bytes += _size(entry)
+        self.taken_bytes += _size(entry)
         if tells is not None:
             self._drops.tell(*tells, entry.seq)
-        while len(self._entries) > self._max_messages or self._bytes > self._max_bytes:
+        while self.waiting_bytes > self.max_bytes or len(self._entries) > (self._max_messages or math.inf):
             oldest = next(iter(self._entries.values()))
             self._give_up(oldest)
             self.dropped += 1
+        self._note_oldest()
         self.changed.set()
         return entry.seq
+
+    async def flush(self) -> None:
+        """Nothing: what was appended is there."""
 
     async def pending(self, limit: int) -> Sequence[Entry]:
         return [entry for entry, _ in zip(self._entries.values(), range(limit), strict=False)]
@@ -151,8 +205,9 @@ class MemoryOutbox:
             self._drops.arrived(entry.seq)
         for entry in refused:
             self._give_up(entry)
+        self._note_oldest()
 
-    def covered(self, receipt: Receipt) -> None:
+    def covered(self, receipt: Receipt, *, retained: bool = False) -> None:
         """Nothing: acknowledged messages are gone already."""
 
     def rewind(self) -> None:
@@ -161,6 +216,9 @@ class MemoryOutbox:
     def next_s(self) -> float | None:
         return None
 
+    def _note_oldest(self) -> None:
+        self.oldest_ms = next(iter(self._taken_ms.values()), None)
+
     def _give_up(self, entry: Entry) -> None:
         if self._forget(entry):
             self._drops.add(entry.first, entry.seq)
@@ -168,7 +226,8 @@ class MemoryOutbox:
     def _forget(self, entry: Entry) -> bool:
         if self._entries.pop(entry.seq, None) is None:  # dropped while it was on its way
             return False
-        self._bytes -= _size(entry)
+        del self._taken_ms[entry.seq]
+        self.waiting_bytes -= _size(entry)
         return True
 
 

@@ -77,14 +77,14 @@ class NodeSession:
 
     Args:
         birth: Gives the birth message; called once an attempt, so keep it quick. The will is made from it.
-        on_receipt: Called in the event loop for every receipt.
+        on_receipt: Called in the event loop for every receipt, and told whether the broker kept it from before.
     """
 
     def __init__(
         self,
         options: SessionOptions,
         birth: Callable[[], Status],
-        on_receipt: Callable[[Receipt], None] | None = None,
+        on_receipt: Callable[[Receipt, bool], None] | None = None,
     ) -> None:
         self.options = options
         #: Set while messages can be published: birth sent, commands subscribed.
@@ -245,7 +245,7 @@ class NodeSession:
         if self._on_receipt is None or not message.payload:  # empty: the retained receipt was deleted
             return
         try:
-            self._on_receipt(decode(message.payload, Receipt))
+            self._on_receipt(decode(message.payload, Receipt), message.retained)
         except PayloadError as error:
             _LOG.warning("receipt on %s ignored: %s", message.topic, error)
 

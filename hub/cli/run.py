@@ -64,14 +64,11 @@ def agent(context: typer.Context) -> None:
 
     Further options are the agent's own: iothub agent -- --help
     """
-    from hub.paths import StatePaths
-
     chosen = options(context)
     config = chosen.config_file()
-    arguments = [
-        *(["--config", str(config)] if config else []),
-        *(["--state", str(StatePaths(chosen.state).agent)] if chosen.state else []),
-    ]
+    # The same directory as below ``iothub up``: one host, one outbox.
+    state = state_paths(chosen.settings()).agent
+    arguments = [*(["--config", str(config)] if config else []), "--state", str(state)]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments, *context.args])  # noqa: S606  no shell
 

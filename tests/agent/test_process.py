@@ -188,13 +188,13 @@ def test_killed_it_leaves_its_will(broker: Mosquitto, tmp_path: Path) -> None:
 def test_collect_and_interval_work_by_plain_mosquitto_pub(broker: Mosquitto, tmp_path: Path) -> None:
     async def test(operator: Operator) -> None:
         with agent(tmp_path, broker.port):
-            await eventually(lambda: operator.elements("memory"), 20)
+            await eventually(lambda: len(operator.elements("memory")) == 2, 20)  # at the start and soon after
             operator.send("collect", '{"id":"c1","args":{"collectors":["memory"]}}')
-            await eventually(lambda: len(operator.elements("memory")) == 2)
+            await eventually(lambda: len(operator.elements("memory")) == 3)
             await eventually(lambda: len(operator.on("/reply/c1")) == 2)
             assert operator.on("/reply/c1")[1]["result"] == {"samples": {"memory": 2}}
             operator.send("interval", '{"id":"i1","args":{"collector":"memory","seconds":1}}')
-            await eventually(lambda: len(operator.elements("memory")) >= 4, 20)
+            await eventually(lambda: len(operator.elements("memory")) >= 5, 20)
             assert operator.on("/reply/i1")[1]["result"]["previous_seconds"] == 10
 
     watching(broker, test)

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from agent.collectors.base import Sample
 
-UNIT = re.compile(r".*(_bytes|_percent|_per_s|_c|_rpm|_s|_messages|_collectors)$")
+UNIT = re.compile(r".*(_bytes|_percent|_per_s|_c|_rpm|_s|_hours|_messages|_runs|_collectors)$")
 #: Shares, states and counts, whose name is their unit.
 WITHOUT_UNIT = {
     "usage", "load1", "load5", "load15", "up", "plugged", "count", "sessions", "users", "connections",
     "total", "running", "sleeping", "blocked", "idle", "stopped", "zombie",
 }  # fmt: skip
-GIVEN_BY_SERVICE = {"queued_messages": 0, "connections": 1}
+GIVEN_BY_SERVICE = {"outbox_messages": 0, "connections": 1}
 
 
 def collect_twice(name: str) -> list[Sample]:

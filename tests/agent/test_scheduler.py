@@ -58,10 +58,10 @@ class Blocking(Scripted):
 class Bench:
     """A scheduler on its outbox; ``sent`` are the decoded messages by last topic level."""
 
-    def __init__(self, *collectors: Scripted, stalled_s: float = 30.0) -> None:
+    def __init__(self, *collectors: Scripted, stalled_s: float = 30.0, second_run_s: float = 1000.0) -> None:
         self.outbox = MemoryOutbox()
         reporter = Reporter(self.outbox, Topics(), "n1", lambda: 1_763_750_000_000)
-        self.scheduler = Scheduler(collectors, reporter, stalled_s=stalled_s)
+        self.scheduler = Scheduler(collectors, reporter, stalled_s=stalled_s, second_run_s=second_run_s)
 
     def sent(self, name: str) -> list[Any]:
         entries = [entry for entry in self.outbox._entries.values() if entry.topic.endswith("/" + name)]
@@ -106,6 +106,18 @@ def test_collectors_run_at_once_and_then_at_their_pace() -> None:
         assert len(bench.sent("slow")) == 1
 
     running(lambda: Bench(Scripted("fast", interval_s=0.02), Scripted("slow")), test)
+
+
+def test_the_second_run_comes_soon_and_the_third_is_on_the_grid_again() -> None:
+    collector = Scripted("a", interval_s=0.5)
+
+    async def test(bench: Bench) -> None:
+        await eventually(lambda: len(bench.sent("a")) >= 4)
+        start, second, *later = collector.ticks[:4]
+        assert 0.02 <= second - start < 0.4
+        assert [tick - start for tick in later] == pytest.approx([0.5, 1.0], abs=0.3)
+
+    running(lambda: Bench(collector, second_run_s=0.02), test)
 
 
 def test_an_interval_of_the_settings_wins_over_the_collectors_own() -> None:

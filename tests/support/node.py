@@ -28,7 +28,9 @@ def mqtt(port: int, **values: object) -> MqttSettings:
     return MqttSettings.model_validate({"port": port, "keep_alive_s": 5, **values})
 
 
-def make_session(port: int, on_receipt: Callable[[Receipt], None] | None = None, window: int = 100) -> NodeSession:
+def make_session(
+    port: int, on_receipt: Callable[[Receipt, bool], None] | None = None, window: int = 100
+) -> NodeSession:
     options = SessionOptions(
         mqtt=mqtt(port), node="n1", window=window, first_retry_s=0.05, longest_retry_s=0.2, first_refused_s=0.05
     )
@@ -37,7 +39,7 @@ def make_session(port: int, on_receipt: Callable[[Receipt], None] | None = None,
 
 @asynccontextmanager
 async def connected(
-    broker: Mosquitto, on_receipt: Callable[[Receipt], None] | None = None
+    broker: Mosquitto, on_receipt: Callable[[Receipt, bool], None] | None = None
 ) -> AsyncIterator[NodeSession]:
     async with make_session(broker.port, on_receipt) as session:
         await asyncio.wait_for(session.connected.wait(), 10)

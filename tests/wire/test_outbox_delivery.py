@@ -73,7 +73,11 @@ async def node(broker: Mosquitto, path: Path) -> AsyncIterator[DiskOutbox]:
     async with DiskOutbox(path) as outbox:
         options = SessionOptions(mqtt=mqtt(broker.port), node="n1", first_retry_s=0.02, longest_retry_s=0.1)
         birth = Status(NodeState.ONLINE, session=outbox.session, outbox=True)
-        async with NodeSession(options, lambda: birth, outbox.covered) as session:
+
+        def confirmed(receipt: Receipt, retained: bool) -> None:
+            outbox.covered(receipt, retained=retained)
+
+        async with NodeSession(options, lambda: birth, confirmed) as session:
             delivery = Delivery(session, outbox, first_retry_s=0.02, longest_retry_s=0.1)
             task = asyncio.create_task(delivery.run())
             yield outbox

@@ -190,12 +190,12 @@ def test_a_command_sent_while_the_node_was_away_waits_for_it(broker: Mosquitto) 
 def test_the_retained_receipt_arrives_at_each_connection(broker: Mosquitto) -> None:
     async def test() -> None:
         pub(broker, "iot/v1/n1/stored", '{"seq":41,"session":"s1"}', "-r")
-        receipts: list[Receipt] = []
-        async with connected(broker, receipts.append):
+        receipts: list[tuple[Receipt, bool]] = []
+        async with connected(broker, lambda receipt, retained: receipts.append((receipt, retained))):
             pub(broker, "iot/v1/n1/stored", "rubbish")
             pub(broker, "iot/v1/n1/stored", '{"seq":42,"session":"s1"}')
             await eventually(lambda: len(receipts) == 2)
-        assert receipts == [Receipt(41, "s1"), Receipt(42, "s1")]
+        assert receipts == [(Receipt(41, "s1"), True), (Receipt(42, "s1"), False)]
 
     run(test)
 
