@@ -37,7 +37,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Outbox(Protocol):
-    """Keeps messages until they are safe. Called from one event loop; nothing here blocks it. Figures may be read anywhere."""
+    """Keeps messages until they are safe. Called from one event loop, which nothing blocks; figures from any thread."""
 
     @property
     def session(self) -> str:

@@ -74,7 +74,7 @@ async def node(broker: Mosquitto, path: Path) -> AsyncIterator[DiskOutbox]:
         options = SessionOptions(mqtt=mqtt(broker.port), node="n1", first_retry_s=0.02, longest_retry_s=0.1)
         birth = Status(NodeState.ONLINE, session=outbox.session, outbox=True)
 
-        def confirmed(receipt: Receipt, retained: bool) -> None:
+        def confirmed(receipt: Receipt, retained: bool) -> None:  # noqa: FBT001  a callback of NodeSession
             outbox.covered(receipt, retained=retained)
 
         async with NodeSession(options, lambda: birth, confirmed) as session:
