@@ -65,7 +65,8 @@ class SpooledStore(PassingStore):
         spool: not open yet; its own.
         name: of the store, in the log and on health pages.
         on_refused: see :data:`OnRefused`.
-        on_opened: called when a store that was out of reach at the start has been entered, before anything is written.
+        on_reached: called before the first write that the store gets, which may be long after the start; may raise
+            StoreUnavailable.
         patience_s: a write that takes longer is left to itself, and its batch is spooled.
         retry_s: first pause between two attempts; each is twice as long as the one before, up to 10 s.
     """
@@ -77,7 +78,7 @@ class SpooledStore(PassingStore):
         *,
         name: str,
         on_refused: OnRefused,
-        on_opened: Callable[[Store], Awaitable[None]] | None = None,
+        on_reached: Callable[[Store], Awaitable[None]] | None = None,
         patience_s: float = 5.0,
         retry_s: float = 0.5,
         clock_ns: Callable[[], int] = time.time_ns,
@@ -86,10 +87,10 @@ class SpooledStore(PassingStore):
         self._store = store
         self._spool = spool
         self._on_refused = on_refused
-        self._on_opened = on_opened
+        self._on_reached = on_reached
         self._retry_s = retry_s
         self._stack = contextlib.AsyncExitStack()
-        self._is_open = self._is_known = False
+        self._is_open = self._is_reached = False
         #: Set while there is something to replay or to try.
         self._work = asyncio.Event()
         self._replayer: asyncio.Task[Never] | None = None
@@ -159,13 +160,12 @@ class SpooledStore(PassingStore):
         if not self._is_open:
             await self._stack.enter_async_context(self._store)
             self._is_open = True
-        if self._on_opened is not None and self._replayer is not None:
-            await self._on_opened(self._store)
-        self._is_known = True
 
     async def _write(self, points: Sequence[Point]) -> WriteResult:
-        if not self._is_known:
-            await self._enter_store()
+        await self._enter_store()
+        if not self._is_reached and self._on_reached is not None:
+            await self._on_reached(self._store)
+        self._is_reached = True
         return await self._store.write(points)
 
     # -- replay -------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ class Tmpfs:
         self.path = path
         self._filler = path / "filler"
 
-    async def fill(self, _file: StateFile) -> None:
+    async def fill(self, _file: StateFile | None = None) -> None:
         with self._filler.open("wb", buffering=0) as filler:
             try:
                 while True:
@@ -33,7 +33,7 @@ class Tmpfs:
             except OSError:
                 return
 
-    async def free(self, _file: StateFile) -> None:
+    async def free(self, _file: StateFile | None = None) -> None:
         self._filler.unlink()
 
 

@@ -1,0 +1,325 @@
+"""A store behind a spool: where batches go while it is away, slow or broken, and how the backlog comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hub.statefaults import StateFull
+from hub.store.base import StoreBroken, StoreUnavailable
+from hub.store.spool import Spool
+from hub.store.spooled import SpooledStore
+from tests.support.spools import ScriptedStore, away, batch, numbers
+from tests.support.stores import ALL, samples
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Sequence
+    from pathlib import Path
+
+    from hub.store.base import Rejected, Store
+    from wire.point import Point
+
+
+class Rejecting:
+    """Keeps what was refused at replay; fails as often as a test wants."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, str]] = []
+        self.failures: list[Exception] = []
+
+    async def __call__(self, refused: Sequence[tuple[Point, Rejected]]) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        self.kept += [(numbers([point])[0], rejected.reason) for point, rejected in refused]
+
+
+class Rig:
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.store = ScriptedStore()
+        self.spool = Spool(folder, max_bytes=more.pop("max_bytes", 1 << 20), segment_bytes=2000)
+        self.rejects = Rejecting()
+        self.spooled = SpooledStore(
+            self.store, self.spool, name="influx", on_refused=self.rejects, **{"retry_s": 0.01, **more}
+        )
+
+    async def empty(self) -> None:
+        await eventually(lambda: self.spool.is_empty, what="the spool is empty")
+
+
+def running(folder: Path, body: Callable[[Rig], Coroutine[Any, Any, None]], **more: Any) -> Rig:
+    rig = Rig(folder, **more)
+
+    async def main() -> None:
+        async with rig.spooled:
+            await body(rig)
+
+    asyncio.run(main())
+    return rig
+
+
+def test_while_the_store_answers_nothing_touches_the_disk(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        result = await rig.spooled.write(batch(0))
+        assert result.accepted == 9
+        assert rig.spool.is_empty
+        assert rig.store.written == [[0, 1, 2]]
+
+    running(tmp_path, body)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_store_refuses_for_good_is_in_the_result_of_a_direct_write(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.bad = {1}
+        (refused,) = (await rig.spooled.write(batch(0))).rejected
+        assert (refused.index, refused.reason) == (1, "bad point")
+        assert rig.rejects.kept == []
+
+    running(tmp_path, body)
+
+
+def test_a_batch_the_store_cannot_take_is_durable_in_the_spool_and_stored_once_it_answers(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        for start in range(0, 30, 3):
+            assert (await rig.spooled.write(batch(start))).accepted == 9
+        assert rig.spooled.trouble == "connection refused"
+        assert rig.spooled.since_ns > 0
+        assert rig.spooled.spool_stats().size_bytes > 0
+        rig.store.error = None
+        await rig.empty()
+        assert rig.store.all_written() == list(range(30))
+        assert rig.spooled.trouble == ""
+
+    running(tmp_path, body)
+
+
+def test_a_dead_store_is_asked_by_the_replay_alone_and_ever_more_rarely(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        await rig.spooled.write(batch(0))
+        for start in range(3, 300, 3):
+            await rig.spooled.write(batch(start))
+        assert rig.store.attempts < 20
+
+    running(tmp_path, body)
+
+
+def test_the_store_says_when_it_wants_to_be_asked_again(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = StoreUnavailable("busy", retry_after_s=3600)
+        await rig.spooled.write(batch(0))
+        await rig.spooled.write(batch(3))
+        await asyncio.sleep(0.1)  # time in which it must not be asked
+        assert rig.store.attempts == 1
+
+    running(tmp_path, body)
+
+
+def test_live_batches_overtake_the_backlog_which_keeps_its_order(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        for start in range(0, 60, 3):
+            await rig.spooled.write(batch(start))
+        rig.store.error = None
+        await eventually(lambda: not rig.spooled.trouble)
+        await rig.spooled.write(batch(1000))
+        await rig.empty()
+        written = rig.store.all_written()
+        assert [number for number in written if number < 1000] == list(range(60))
+        assert written.index(1000) < len(written) - 3, "live did not wait for the end of the backlog"
+
+    running(tmp_path, body)
+
+
+def test_a_store_that_does_not_answer_in_time_holds_one_batch_and_nobody_up(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.gate.clear()
+        for start in range(0, 30, 3):
+            await rig.spooled.write(batch(start))
+        assert "no answer" in rig.spooled.trouble
+        assert rig.store.attempts == 1
+        rig.store.gate.set()
+        await rig.empty()
+        assert sorted(set(rig.store.all_written())) == list(range(30))
+        assert len((await samples(rig.spooled))["n"]) == 30
+
+    running(tmp_path, body, patience_s=0.05)
+
+
+def test_a_store_that_is_always_slow_gets_everything_through_the_spool(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        async def slowly() -> None:
+            while True:
+                rig.store.gate.clear()
+                await asyncio.sleep(0.05)
+                rig.store.gate.set()
+                await asyncio.sleep(0)
+
+        slow = asyncio.create_task(slowly())
+        for start in range(0, 30, 3):
+            await rig.spooled.write(batch(start))
+        await rig.empty()
+        slow.cancel()
+        assert sorted(set(rig.store.all_written())) == list(range(30))
+
+    running(tmp_path, body, patience_s=0.01)
+
+
+def test_a_broken_store_loses_nothing_either(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = StoreBroken("wrong credentials")
+        await rig.spooled.write(batch(0))
+        assert rig.spooled.trouble == "wrong credentials"
+        assert not rig.spool.is_empty
+
+    running(tmp_path, body)
+
+    async def later(rig: Rig) -> None:
+        await rig.empty()
+        assert rig.store.all_written() == [0, 1, 2]
+
+    running(tmp_path, later)
+
+
+def test_a_full_spool_raises_and_says_both_why_and_goes_on_by_itself(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        taken = 0
+
+        async def fill() -> None:
+            nonlocal taken
+            while True:
+                await rig.spooled.write(batch(taken))
+                taken += 3
+
+        with pytest.raises(StoreUnavailable, match=r"is full .*\(influx: connection refused\)"):
+            await fill()
+        rig.store.error = None
+        await rig.empty()
+        await rig.spooled.write(batch(taken))
+        assert rig.store.all_written() == list(range(taken + 3))
+
+    running(tmp_path, body, max_bytes=8000)
+
+
+def test_points_refused_at_replay_go_to_the_callback_with_the_reason_of_the_server(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        for start in range(0, 12, 3):
+            await rig.spooled.write(batch(start))
+        rig.store.bad = {4, 8}
+        rig.store.error = None
+        await rig.empty()
+        assert rig.rejects.kept == [(4, "bad point"), (8, "bad point")]
+        assert len((await samples(rig.spooled))["n"]) == 10
+
+    running(tmp_path, body)
+
+
+def test_what_cannot_be_kept_as_a_reject_yet_is_not_forgotten(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.rejects.failures = [StateFull("no space"), away()]
+        rig.store.error = away()
+        await rig.spooled.write(batch(0))
+        rig.store.bad = {1}
+        rig.store.error = None
+        await rig.empty()
+        assert rig.rejects.kept == [(1, "bad point")]
+
+    running(tmp_path, body)
+
+
+def test_the_backlog_of_an_earlier_process_is_replayed_without_any_new_batch(tmp_path: Path) -> None:
+    async def first(rig: Rig) -> None:
+        rig.store.error = away()
+        for start in range(0, 30, 3):
+            await rig.spooled.write(batch(start))
+
+    async def second(rig: Rig) -> None:
+        await rig.empty()
+        assert rig.store.all_written() == list(range(30))
+
+    running(tmp_path, first)
+    running(tmp_path, second)
+
+
+def test_a_store_out_of_reach_at_the_start_is_entered_later(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.store.closed_for = away("no server at 127.0.0.1:8086")
+
+    async def main() -> None:
+        async with rig.spooled as spooled:
+            await spooled.write(batch(0))
+            with pytest.raises(StoreUnavailable, match="not been reached since the start: no server"):
+                await spooled.series(ALL)
+            assert rig.store.entered == 0
+            rig.store.closed_for = None
+            await rig.empty()
+            assert len(await spooled.series(ALL)) == 3
+
+    asyncio.run(main())
+    assert (rig.store.entered, rig.store.left) == (1, 1)
+
+
+def test_who_wants_to_know_what_the_store_holds_is_called_before_its_first_write_and_not_again(tmp_path: Path) -> None:
+    told: list[int] = []
+
+    async def tell(store: Store) -> None:
+        told.append(len(await store.series(ALL)))
+        if len(told) == 1:
+            raise away("not yet")
+
+    async def body(rig: Rig) -> None:
+        for start in range(0, 9, 3):
+            await rig.spooled.write(batch(start))
+        await rig.empty()
+        assert sorted(rig.store.all_written()) == list(range(9))
+
+    running(tmp_path, body, on_reached=tell)
+    assert told == [0, 0]
+
+
+def test_a_store_that_is_broken_at_the_start_stops_the_start(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.store.closed_for = StoreBroken("wrong credentials")
+
+    async def main() -> None:
+        async with rig.spooled:
+            pass
+
+    with pytest.raises(StoreBroken, match="wrong credentials"):
+        asyncio.run(main())
+
+
+def test_closing_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.store.gate.clear()
+        await rig.spooled.write(batch(0))
+
+    rig = running(tmp_path, body, patience_s=0.01)
+    assert rig.store.left == 1
+
+    async def later(rig: Rig) -> None:
+        await rig.empty()
+        assert rig.store.all_written() == [0, 1, 2]
+
+    running(tmp_path, later)
+
+
+def test_a_mistake_in_the_replay_is_raised_by_the_next_write(tmp_path: Path) -> None:
+    async def body(rig: Rig) -> None:
+        rig.rejects.failures = [ZeroDivisionError("a mistake")]
+        rig.store.error = away()
+        await rig.spooled.write(batch(0))
+        rig.store.bad = {1}
+        rig.store.error = None
+        await eventually(lambda: not rig.rejects.failures)
+        await asyncio.sleep(0)
+        with pytest.raises(ZeroDivisionError):
+            await rig.spooled.write(batch(3))
+
+    running(tmp_path, body)
