@@ -165,13 +165,13 @@ class Gatherer:
         return usable
 
     def _learn(self, key: SeriesKey, fields: Mapping[str, Value]) -> int:
-        if not fields:
-            return NOTHING
         names = tuple(fields)
         if (known := self._layouts.index.get((key, names))) is not None:
             return known
         if key.measurement == LOG_MEASUREMENT:
             return self._layouts.add_log(key, names)
+        if not names:
+            return NOTHING
         ids = [self._catalog.id_of(key, name, code_of(type(value))) for name, value in fields.items()]
         return self._layouts.add(key, names, ids)
 

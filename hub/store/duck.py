@@ -84,7 +84,8 @@ class DuckStore:
         """
         try:
             await self._run(self._writing, self._open)
-        except BaseException:
+        except BaseException:  # also when cancelled: the thread then still opens the file
+            self._writing.submit(self._close)
             self._stop_threads()
             raise
         return self

@@ -48,7 +48,7 @@ _FORMS: Final = {
     Fn.MAX: _Form("max(value) AS high", "high", "max(high)"),
     Fn.FIRST: _Form("min(ts) AS t, arg_min(value, ts) AS v", "first_ns AS t, first AS v", "arg_min(v, t)"),
     Fn.LAST: _Form("max(ts) AS t, arg_max(value, ts) AS v", "last_ns AS t, last AS v", "arg_max(v, t)"),
-    # ``mean`` is that of the whole window: see _final.
+    # ``mean`` is that of the whole window: see ``numbers``.
     Fn.STDDEV: _Form(
         "count(*) AS n, sum(value) AS total, var_pop(value) * count(*) AS m2",
         "n, total, m2",
@@ -192,7 +192,10 @@ class _Reading:
         return self._rows(NUMBERS, (stale,), f"AND (series, ts // $minute * $minute) IN {_STALE}")
 
     def _stale_span(self, tiers: Tiers) -> Span | None:
-        """From the first stale minute to the end of the last, of what roll-ups would answer; mostly there is none."""
+        """From the first stale minute to the end of the last, of what roll-ups would answer; mostly there is none.
+
+        To be called first, while there is no parameter but the one that ``_is_chosen`` may have.
+        """
         if tiers.rolled_up is None:
             return None
         first, last = self._con.execute(

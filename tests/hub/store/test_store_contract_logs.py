@@ -51,6 +51,16 @@ def test_a_record_keeps_all_it_came_with(make: Opener) -> None:
     run(make(), body)
 
 
+def test_a_record_without_level_source_and_message_is_kept(make: Opener) -> None:
+    async def body(store: Store) -> None:
+        bare = [Point(SeriesKey("dev1", "log"), NOON, {}), Point(SeriesKey("dev1", "log"), NOON + 1, {"message": 5.0})]
+        assert (await store.write(bare)).accepted == 2
+        found = [(r.level, r.source, r.message, r.fields) for r in await store.logs(EVER_LOGS)]
+        assert found == [("info", "", "5.0", {}), ("info", "", "", {})]
+
+    run(make(), body)
+
+
 def test_two_lines_at_one_instant_are_two_records_and_the_same_line_is_one(make: Opener) -> None:
     async def body(store: Store) -> None:
         result = await store.write([line(0, "a"), line(0, "b"), line(0, "a"), line(0, "a", extra=1.0)])
