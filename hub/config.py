@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
@@ -109,12 +109,32 @@ class StoreSettings(_Section):
     """``[store]``: where points go."""
 
     kind: Literal["duck", "influx", "memory"] = "duck"
+    #: Further stores that get every point; the first one answers what is asked.
+    also: tuple[Literal["duck", "influx"], ...] = ()
     retention: RetentionSettings = RetentionSettings()
     influx: InfluxSettings = InfluxSettings()
     #: Memory DuckDB may use.
     memory_bytes: int = Field(default=1 << 30, ge=64 << 20)
     threads: int = Field(default=2, ge=1)
     maintain_every: _Positive = 60.0
+
+    @field_validator("also")
+    @classmethod
+    def _other_stores(cls, also: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if len({info.data.get("kind"), *also}) != len(also) + 1:
+            raise ValueError("must name each store once, and none that is store.kind")
+        return also
+
+
+class SpoolSettings(_Section):
+    """``[spool]``: what InfluxDB cannot take yet; each store that has one has a spool of its own."""
+
+    #: Most bytes of one spool; a full one stops the acknowledgements, and the broker holds the rest.
+    max_bytes: int = Field(default=4 << 30, ge=16 << 20)
+    #: Space comes back by so much at a time.
+    segment_bytes: int = Field(default=16 << 20, ge=1 << 16, le=1 << 30)
+    #: None: ``spool`` in the state directory.
+    directory: Path | None = None
 
 
 class NodeSettings(_Section):
@@ -193,6 +213,7 @@ class Settings(_Section):
     ingest: IngestSettings = IngestSettings()
     limits: LimitSettings = LimitSettings()
     store: StoreSettings = StoreSettings()
+    spool: SpoolSettings = SpoolSettings()
     nodes: NodeSettings = NodeSettings()
     rejects: RejectSettings = RejectSettings()
     api: ApiSettings = ApiSettings()

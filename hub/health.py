@@ -6,6 +6,7 @@ nothing has been stored for a while is broken somewhere, and the first link that
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from hub.api.parts import Health, HealthLink
@@ -13,10 +14,13 @@ from hub.nodes.model import Contact
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hub.broker_watch import BrokerWatch
     from hub.link import Link
     from hub.nodes.presence import Presence
     from hub.pipeline import Pipeline
+    from hub.store.spooled import SpooledStore
 
 #: A group that takes longer than this to become durable is stuck.
 _STUCK_S: Final = 30.0
@@ -24,10 +28,20 @@ _STUCK_S: Final = 30.0
 _QUIET_S: Final = 300.0
 #: More refused than this share of the last messages: the decoder and the nodes do not speak the same language.
 _REFUSED_SHARE: Final = 0.5
+#: Fuller than this, a spool is about to stop the acknowledgements.
+_SPOOL_SHARE: Final = 0.9
 
 
-def chain(link: Link, pipeline: Pipeline, presence: Presence, watch: BrokerWatch, now_ns: int) -> Health:
-    """The state of each link, first link first."""
+def chain(
+    link: Link,
+    pipeline: Pipeline,
+    presence: Presence,
+    watch: BrokerWatch,
+    now_ns: int,
+    *,
+    spooled: Sequence[SpooledStore] = (),
+) -> Health:
+    """The state of each link, first link first; ``spooled`` are the stores that have a spool."""
     counts = presence.counts()
     online, known = counts[Contact.ONLINE], sum(counts.values())
     return Health(
@@ -40,7 +54,7 @@ def chain(link: Link, pipeline: Pipeline, presence: Presence, watch: BrokerWatch
             _broker(link, watch),
             _link(link, pipeline, now_ns),
             _decoder(pipeline),
-            _store(pipeline, online, now_ns),
+            _store(pipeline, online, now_ns, [_spool(store, now_ns) for store in spooled]),
         )
     )
 
@@ -76,14 +90,30 @@ def _decoder(pipeline: Pipeline) -> HealthLink:
     return HealthLink("decoder", ok=True, detail=f"{refused} of the last {recent} messages were refused")
 
 
-def _store(pipeline: Pipeline, online: int, now_ns: int) -> HealthLink:
+def _store(pipeline: Pipeline, online: int, now_ns: int, spools: Sequence[HealthLink]) -> HealthLink:
+    said = "".join(f"; {spool.detail}" for spool in spools if spool.detail)
     if pipeline.trouble:
-        return HealthLink("store", ok=False, detail=pipeline.trouble)
+        return HealthLink("store", ok=False, detail=pipeline.trouble + said)
     quiet_s = (now_ns - (pipeline.data_ns or pipeline.started_ns)) / NS_PER_S
     if pipeline.data_ns:
         detail = f"last stored {quiet_s:.0f} s ago"
     else:
         detail = f"nothing stored since the start {quiet_s:.0f} s ago"
     if online and quiet_s > _QUIET_S:
-        return HealthLink("store", ok=False, detail=f"{detail}, though {online} nodes are online")
-    return HealthLink("store", ok=True, detail=detail)
+        return HealthLink("store", ok=False, detail=f"{detail}, though {online} nodes are online{said}")
+    return HealthLink("store", ok=all(spool.ok for spool in spools), detail=detail + said)
+
+
+def _spool(store: SpooledStore, now_ns: int) -> HealthLink:
+    """What a store is behind with; no detail when nothing waits."""
+    stats = store.spool_stats()
+    if not store.trouble and stats.oldest_ns is None:
+        return HealthLink(store.name, ok=True, detail="")
+    held = f"{stats.size_bytes / 2**20:.1f} MiB, {stats.hours:.1f} h of history, {stats.share:.0%} of the spool"
+    if not store.trouble:
+        detail = f"{store.name}: replaying from the spool: {held}"
+    else:
+        since = datetime.fromtimestamp(store.since_ns / NS_PER_S, UTC).isoformat(timespec="seconds")
+        for_s = (now_ns - store.since_ns) / NS_PER_S
+        detail = f"{store.name}: storing to spool since {since} ({for_s:.0f} s): {held}; {store.trouble}"
+    return HealthLink(store.name, stats.share < _SPOOL_SHARE, detail)

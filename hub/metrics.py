@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from wire.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hub.ledger import Settled
     from hub.store.base import WriteResult
@@ -47,6 +47,12 @@ class Metrics:
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Add a gauge whose value is asked for at each scrape."""
         Gauge(name, text, registry=self._registry).set_function(value)
+
+    def gauge_of_each(self, name: str, text: str, label: str, values: Mapping[str, Callable[[], float]]) -> None:
+        """Add a gauge with one label, and what to ask for each of its values at each scrape."""
+        made = Gauge(name, text, [label], registry=self._registry)
+        for of, value in values.items():
+            made.labels(of).set_function(value)
 
     def settled(self, settled: Settled, result: WriteResult, latency_s: float) -> None:
         """Count one group."""

@@ -37,6 +37,11 @@ class StatePaths:
         return self.root / "ledger.db"
 
     @property
+    def spool(self) -> Path:
+        """What stores could not take yet: one folder a store, segments and a position (``hub/store/spool.py``)."""
+        return self.root / "spool"
+
+    @property
     def broker(self) -> Path:
         """Configuration, accounts, persistence and log of the managed Mosquitto."""
         return self.root / "mosquitto"

@@ -15,7 +15,8 @@ import contextlib
 import os
 import ssl
 import time
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy import URL
@@ -46,14 +47,12 @@ from hub.outcomes import tell
 from hub.paths import StatePaths
 from hub.pipeline import Pipeline
 from hub.receipts import Receipts
+from hub.refused import RefusedLater
 from hub.rejects import Rejects
 from hub.replay import Replay
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
-from hub.store.base import FieldKind, SeriesFilter, StoreUnavailable
-from hub.store.duck import DuckStore
-from hub.store.influx_settings import influx_store
-from hub.store.memory import MemoryStore
+from hub.sinks import make_sinks, remember_types, remember_types_if_there, spool_gauges
 from wire.formats.base import Limits
 from wire.point import NS_PER_S
 from wire.topics import Topics
@@ -64,10 +63,8 @@ if TYPE_CHECKING:
 
     from hub.config import Settings
     from hub.nodes.model import Transition
-    from hub.store.base import Store
+    from hub.sinks import Sinks
     from wire.settings import MqttSettings
-
-_TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
 
 _log = structlog.get_logger("hub.service")
 
@@ -90,10 +87,14 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
     topics, clock_ns = Topics(mqtt.root), time.time_ns
     async with contextlib.AsyncExitStack() as stack:
         registry = await stack.enter_async_context(Registry(_registry_url(settings, paths)))
-        store: Store = await stack.enter_async_context(_store(settings, paths))
         rejects = await stack.enter_async_context(
             Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
         )
+        guard = Guard(_guard_limits(settings))
+        sinks = make_sinks(
+            settings, paths, on_refused=RefusedLater(rejects, topics), on_reached=partial(remember_types, guard)
+        )
+        store = await stack.enter_async_context(sinks.store)
         ledger = await stack.enter_async_context(Ledger(paths.ledger))
         password = await ensure_local_access(registry, paths)
         if settings.broker.mode is BrokerMode.MANAGED:
@@ -104,8 +105,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         clocks, watch, writing = Clocks(), BrokerWatch(metrics), asyncio.Lock()
         known = await registry.everyone()
         presence.restore(known, clock_ns())
-        guard = Guard(_guard_limits(settings))
-        await _remember(guard, store)
+        await remember_types_if_there(guard, store)
         controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
         intake = Intake(
             Routes(topics, _limits(settings), settings.sources, settings.ingest.topic_cache),
@@ -145,7 +145,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
         )
-        _gauges(metrics, link, presence, pipeline)
+        _gauges(metrics, link, presence, pipeline, sinks)
         app = create_app(
             Parts(
                 store=store,
@@ -158,7 +158,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 replay=Replay(intake, store, writing),
                 clock_offset_s=clocks.offset_s,
                 metrics_text=metrics.text,
-                health=lambda: chain(link, pipeline, presence, watch, clock_ns()),
+                health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled),
                 accounts=Accounts(for_admin(settings, paths)) if _manages_accounts(settings, paths) else None,
                 broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
             )
@@ -202,17 +202,6 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
 
 def _registry_url(settings: Settings, paths: StatePaths) -> str | URL:
     return settings.nodes.database_url or URL.create("sqlite", database=str(paths.registry))
-
-
-def _store(settings: Settings, paths: StatePaths) -> Store:
-    wanted = settings.store
-    if wanted.kind == "memory":
-        return MemoryStore(retention=wanted.retention)
-    if wanted.kind == "influx":
-        return influx_store(wanted.influx, wanted.retention)
-    return DuckStore(
-        paths.database, retention=wanted.retention, memory_bytes=wanted.memory_bytes, threads=wanted.threads
-    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -260,14 +249,6 @@ def _manages_accounts(settings: Settings, paths: StatePaths) -> bool:
 # -- what the parts say to each other ----------------------------------------------------------------------------------
 
 
-async def _remember(guard: Guard, store: Store) -> None:
-    """Tell the guard the types that series have; a database that is not there must not keep the hub from starting."""
-    try:
-        guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
-    except StoreUnavailable as error:
-        _log.warning("starting without the types of known series: a clash is refused by the store", why=str(error))
-
-
 def _announce(live: Live, transitions: Sequence[Transition]) -> None:
     for transition in transitions:
         _log.info("node", node=transition.node, change=transition.change, reason=transition.reason)
@@ -288,7 +269,8 @@ def _report_clash(metrics: Metrics, topic: str, clash: Clash) -> None:
     )
 
 
-def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline) -> None:
+def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline, sinks: Sinks) -> None:
+    spool_gauges(metrics, sinks)
     metrics.gauge("iothub_link_up", "1 while the hub is connected to the broker", link.connected.is_set)
     metrics.gauge("iothub_link_subscribed", "1 while its subscriptions are confirmed", lambda: float(link.subscribed))
     metrics.gauge("iothub_link_connects", "Connections made so far", lambda: link.connects)

@@ -55,10 +55,9 @@ _log = structlog.get_logger("hub.store.spooled")
 class SpooledStore(PassingStore):
     """Implements :class:`~hub.store.base.Store`. ``write`` raises StoreUnavailable only when the spool takes nothing.
 
-    Opening it opens the spool, then the store. A store that is out of reach at that time is entered again later, and
-    what comes meanwhile is spooled; one that is broken raises StoreBroken. The result of a spooled batch counts all of
-    its values as accepted: what was stored before or is refused shows when it is replayed. Reading calls go to the
-    store: what waits in the spool is not in their answers, and they raise StoreUnavailable while the store is away.
+    Opening it opens the spool, then the store; a store that may be away at that time has to open all the same. The
+    result of a spooled batch counts all of its values as accepted: what was stored before or is refused shows when it
+    is replayed. Reading calls go to the store: what waits in the spool is not in their answers.
 
     Args:
         store: not open yet; nobody else may write to it.
@@ -90,7 +89,7 @@ class SpooledStore(PassingStore):
         self._on_reached = on_reached
         self._retry_s = retry_s
         self._stack = contextlib.AsyncExitStack()
-        self._is_open = self._is_reached = False
+        self._is_reached = False
         #: Set while there is something to replay or to try.
         self._work = asyncio.Event()
         self._replayer: asyncio.Task[Never] | None = None
@@ -99,14 +98,10 @@ class SpooledStore(PassingStore):
         )
 
     async def __aenter__(self) -> Self:
-        await self._stack.enter_async_context(self._spool)
-        try:
-            await self._enter_store()
-        except StoreUnavailable as error:
-            self._reach.failed(error)
-        except BaseException:
-            await self._stack.aclose()
-            raise
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._spool)
+            await stack.enter_async_context(self._store)
+            self._stack = stack.pop_all()
         if not self._spool.is_empty:
             _log.info("replaying what waits in the spool", store=self.name, **_figures(self._spool.stats()))
             self._work.set()
@@ -152,17 +147,9 @@ class SpooledStore(PassingStore):
     # -- the store ----------------------------------------------------------------------------------------------------
 
     def _reading(self) -> Store:
-        if not self._is_open:
-            raise StoreUnavailable(f"{self.name} has not been reached since the start: {self.trouble}")
         return self._store
 
-    async def _enter_store(self) -> None:
-        if not self._is_open:
-            await self._stack.enter_async_context(self._store)
-            self._is_open = True
-
     async def _write(self, points: Sequence[Point]) -> WriteResult:
-        await self._enter_store()
         if not self._is_reached and self._on_reached is not None:
             await self._on_reached(self._store)
         self._is_reached = True

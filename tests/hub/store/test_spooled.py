@@ -247,24 +247,6 @@ def test_the_backlog_of_an_earlier_process_is_replayed_without_any_new_batch(tmp
     running(tmp_path, second)
 
 
-def test_a_store_out_of_reach_at_the_start_is_entered_later(tmp_path: Path) -> None:
-    rig = Rig(tmp_path)
-    rig.store.closed_for = away("no server at 127.0.0.1:8086")
-
-    async def main() -> None:
-        async with rig.spooled as spooled:
-            await spooled.write(batch(0))
-            with pytest.raises(StoreUnavailable, match="not been reached since the start: no server"):
-                await spooled.series(ALL)
-            assert rig.store.entered == 0
-            rig.store.closed_for = None
-            await rig.empty()
-            assert len(await spooled.series(ALL)) == 3
-
-    asyncio.run(main())
-    assert (rig.store.entered, rig.store.left) == (1, 1)
-
-
 def test_who_wants_to_know_what_the_store_holds_is_called_before_its_first_write_and_not_again(tmp_path: Path) -> None:
     told: list[int] = []
 

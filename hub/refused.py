@@ -1,0 +1,90 @@
+"""Points that the database refused when they were replayed from a spool, kept as rejects.
+
+Their messages were acknowledged and counted as stored when they were spooled, and the bytes are gone. So each point
+becomes the message that would give it again: the payload of the contract, on the topic of its node and measurement.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hub.rejects import Reject
+from wire.errors import Reason, TopicError
+from wire.point import LOG_MEASUREMENT, NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hub.rejects import Rejects
+    from hub.store.base import Rejected
+    from wire.point import Point
+    from wire.topics import Topics
+
+_MESSAGE = "message"
+
+
+class RefusedLater:
+    """Called with what a store refused at replay; see :data:`hub.store.spooled.OnRefused`.
+
+    After a ``kill -9`` between this and the next step of the replay, the same points are kept twice.
+    """
+
+    def __init__(self, rejects: Rejects, topics: Topics, clock_ns: Callable[[], int] = time.time_ns) -> None:
+        self._rejects = rejects
+        self._topics = topics
+        self._clock_ns = clock_ns
+
+    async def __call__(self, refused: Sequence[tuple[Point, Rejected]]) -> None:
+        """Keep them.
+
+        Raises:
+            StateUnavailable: none is kept; call again.
+        """
+        now_ns = self._clock_ns()
+        await self._rejects.keep([self._reject(point, rejected, now_ns) for point, rejected in refused])
+
+    def _reject(self, point: Point, rejected: Rejected, now_ns: int) -> Reject:
+        return Reject(
+            self._topic(point),
+            payload(point),
+            now_ns,
+            Reason.STORE_REFUSED,
+            rejected.reason,
+            point.key.node,
+            retain=False,
+            partial=not rejected.whole,
+        )
+
+    def _topic(self, point: Point) -> str:
+        node, measurement = point.key.node, point.key.measurement
+        try:
+            return (
+                self._topics.log(node) if measurement == LOG_MEASUREMENT else self._topics.telemetry(node, measurement)
+            )
+        except TopicError:  # from a foreign topic, whose measurement no topic of ours can name
+            return self._topics.telemetry(node, "unnamed")
+
+
+def payload(point: Point) -> bytes:
+    """The message that gives this point again."""
+    tags = dict(point.key.tags)
+    made: dict[str, Any] = {"ts": _iso(point.ts_ns)}
+    if point.key.measurement == LOG_MEASUREMENT:
+        own = {name: value for name, value in point.fields.items() if name != _MESSAGE}
+        made |= {**tags, _MESSAGE: point.fields.get(_MESSAGE, ""), "fields": own}
+    else:
+        made["values"] = point.fields
+        if tags:
+            made["tags"] = tags
+    if point.seq is not None:
+        made["seq"] = point.seq
+    return msgspec.json.encode(made)
+
+
+def _iso(ts_ns: int) -> str:
+    seconds, ns = divmod(ts_ns, NS_PER_S)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
