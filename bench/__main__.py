@@ -7,8 +7,10 @@ import sys
 
 #: Name → module with ``main(argv)``; imported when it is wanted.
 BENCHMARKS = {
+    "backlog": "bench.backlog",
     "faults": "bench.faults",
     "ingest": "bench.ingest",
+    "latency": "bench.latency",
     "scaling": "bench.scaling",
     "store": "bench.store",
 }

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mqtt5
 
@@ -44,8 +44,11 @@ def topic(number: int) -> str:
     return f"iot/v1/node-{number:05d}/telemetry/bench"
 
 
-def value(sample: int, field: int) -> float:
-    """Field ``value{field}`` of sample ``sample``; exact in binary, so that it can be compared after its journey."""
+def value(sample: Any, field: int) -> Any:
+    """Field ``value{field}`` of sample number ``sample``, or of an array of numbers.
+
+    Exact in binary, so that it can be compared after its journey.
+    """
     return 20.0 + (sample * 7 + field * 13) % 1000 / 8
 
 
@@ -62,10 +65,11 @@ def payload(load: Load, number: int) -> bytes:
     return json.dumps(made[0] if load.samples == 1 else made, separators=(",", ":")).encode()
 
 
-def packets(load: Load) -> list[bytes]:
-    """The PUBLISH packets; packet identifiers go round."""
+def packets(load: Load, start: int = 0, stop: int | None = None) -> list[bytes]:
+    """The PUBLISH packets, or those from ``start`` up to ``stop``; packet identifiers go round."""
     names = [topic(load.first_topic + i) for i in range(load.topics)]
-    return encoded(((names[i % load.topics], payload(load, i)) for i in range(load.messages)), qos=load.qos)
+    numbers = range(start, load.messages if stop is None else min(stop, load.messages))
+    return encoded(((names[i % load.topics], payload(load, i)) for i in numbers), qos=load.qos)
 
 
 def encoded(messages: Iterable[tuple[str, bytes]], *, qos: int = 1, retain: bool = False) -> list[bytes]:
@@ -153,6 +157,11 @@ def send(link: socket.socket, made: list[bytes], load: Load) -> float:
     return time.perf_counter() - began
 
 
+def send_in_parts(link: socket.socket, load: Load, part: int = 50_000) -> float:
+    """As :func:`send`, without holding all of a large load in memory; the seconds count the sending only."""
+    return sum(send(link, packets(load, i, i + part), load) for i in range(0, load.messages, part))
+
+
 def main() -> None:
     """``python -m bench.load PORT '{"messages": …}'``: prepare, say ready, wait for a line, send, say the seconds."""
     parser = argparse.ArgumentParser()
@@ -164,7 +173,8 @@ def main() -> None:
     link = connect(given.port, "bench-load")
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps({"seconds": send(link, made, load)}), flush=True)
+    began_s = time.monotonic()
+    print(json.dumps({"began_s": began_s, "seconds": send(link, made, load)}), flush=True)
     sys.stdin.readline()
     link.close()
 

@@ -94,7 +94,7 @@ def expected(load: Load) -> dict[Series, Samples]:
         ts_ms = (load.first_ms + (numbers // load.topics * load.samples)[:, None] + ahead).ravel()
         of_sample = (numbers[:, None] + ahead).ravel()
         for k in range(load.values):
-            values = np.array([value(n, k) for n in of_sample.tolist()])
+            values = value(of_sample, k)
             found[f"node-{load.first_topic + series:05d}", "bench", f"value{k}"] = Samples(ts_ms * NS_PER_MS, values)
     return found
 

@@ -39,7 +39,7 @@ PLACES = {
     "pydantic_settings": ("wire/settings_layers.py",),
     "aiomqtt": ("wire/connection.py",),
     "paho": ("wire/connection.py",),
-    "mqtt5": ("hub/connection.py", "bench/load.py"),
+    "mqtt5": ("hub/connection.py", "bench/load.py", "bench/tap.py"),
     "duckdb": ("hub/store/duck*.py",),
     "aiohttp": ("hub/store/influx_http.py",),
     "influxdb_client": ("hub/store/influx_client.py",),
