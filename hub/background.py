@@ -12,6 +12,7 @@ import structlog
 
 from hub.link import Link, LinkDown, Will
 from hub.nodes.database import RegistryError
+from hub.statefile import StateUnavailable
 from hub.store.base import StoreUnavailable
 from wire.messages import NodeState, Status, encode
 from wire.point import NS_PER_MS
@@ -19,6 +20,7 @@ from wire.version import __version__
 
 if TYPE_CHECKING:
     from hub.control import Controls
+    from hub.ledger import Ledger
     from hub.nodes.registry import Registry
     from hub.store.base import Store
     from wire.topics import Topics
@@ -80,12 +82,13 @@ async def collect_garbage() -> Never:
         gc.collect()
 
 
-async def maintain(store: Store, registry: Registry, every_s: float) -> Never:
-    """Roll-ups and retention."""
+async def maintain(store: Store, registry: Registry, ledger: Ledger, every_s: float) -> Never:
+    """Roll-ups and retention of all that is kept."""
     while True:
         await asyncio.sleep(every_s)
         try:
             await store.maintain(time.time_ns())
             await registry.maintain(time.time_ns())
-        except (StoreUnavailable, RegistryError) as error:
+            await ledger.maintain(time.time_ns())
+        except (StoreUnavailable, RegistryError, StateUnavailable) as error:
             _log.error("maintenance failed, trying again", why=str(error))

@@ -11,7 +11,8 @@ from wire.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hub.ledger import Settled
+    from hub.ledger import Ledger, Settled
+    from hub.rejects import Rejects
     from hub.store.base import WriteResult
 
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -54,6 +55,19 @@ class Metrics:
         for of, value in values.items():
             made.labels(of).set_function(value)
 
+    def books(self, ledger: Ledger, rejects: Rejects) -> None:
+        """Add what the ledger and the dead-letter store hold; ``iothub_unaccounted_messages`` must stay 0."""
+        self.gauge(
+            "iothub_unaccounted_messages", "Received, and nobody said what became of them", _of(ledger, "unaccounted")
+        )
+        self.gauge("iothub_missing_messages", "Sequence numbers that never arrived, so far", _of(ledger, "missing"))
+        self.gauge("iothub_late_messages", "Sequence numbers that were missing and came after all", _of(ledger, "late"))
+        self.gauge("iothub_dropped_by_nodes", "Sequence numbers that nodes gave up", _of(ledger, "dropped_by_node"))
+        self.gauge("iothub_repeated_messages", "Sequence numbers that came again", _of(ledger, "repeats"))
+        self.gauge("iothub_rejects_kept", "Refused messages that wait for somebody", lambda: rejects.stats().kept)
+        self.gauge("iothub_rejects_bytes", "What they and their records take", lambda: rejects.stats().size_bytes)
+        self.gauge("iothub_rejects_evicted", "Refused messages that had to go unseen", lambda: rejects.stats().evicted)
+
     def settled(self, settled: Settled, result: WriteResult, latency_s: float) -> None:
         """Count one group."""
         self.received.inc(settled.received.total())
@@ -74,3 +88,7 @@ class Metrics:
     def text(self) -> bytes:
         """The text exposition format."""
         return generate_latest(self._registry)
+
+
+def _of(ledger: Ledger, figure: str) -> Callable[[], float]:
+    return lambda: float(getattr(ledger.totals(), figure))

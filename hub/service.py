@@ -184,7 +184,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 tasks.create_task(receipts.run(), name="receipts"),
                 tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(tick(controls, link), name="ticker"),
-                tasks.create_task(maintain(store, registry, settings.store.maintain_every), name="maintenance"),
+                tasks.create_task(maintain(store, registry, ledger, settings.store.maintain_every), name="maintenance"),
             ]
             on_ready(Announcement(running, password))
             await stop.wait()
@@ -276,6 +276,7 @@ def _gauges(metrics: Metrics, link: Link, presence: Presence, pipeline: Pipeline
     metrics.gauge("iothub_link_connects", "Connections made so far", lambda: link.connects)
     metrics.gauge("iothub_in_flight_messages", "Messages read and not acknowledged", lambda: link.in_flight_messages)
     metrics.gauge("iothub_nodes", "Known nodes", lambda: sum(presence.counts().values()))
+    metrics.gauge_of_each("iothub_nodes_by_state", "Known nodes by state", "state", presence.counters())
     metrics.gauge(
         "iothub_last_stored_timestamp_seconds", "When data was last stored", lambda: pipeline.data_ns / NS_PER_S
     )

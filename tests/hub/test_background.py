@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from hub.background import HubStatus, maintain, tick
 from hub.nodes.database import RegistryError
+from hub.statefile import StateUnavailable
 from hub.store.base import StoreUnavailable
 from tests.support.hotpath import Rig, status
 from tests.support.links import collect, connected, make_link, run, running
@@ -89,7 +90,9 @@ def test_the_ticker_goes_on_when_the_registry_fails(monkeypatch: pytest.MonkeyPa
     run(test)
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("disk full"), RegistryError("disk full")])
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("disk full"), RegistryError("disk full"), StateUnavailable("disk full")]
+)
 def test_maintenance_goes_on_when_it_fails(error: Exception) -> None:
     class Maintained:
         def __init__(self, *errors: Exception) -> None:
@@ -105,9 +108,10 @@ def test_maintenance_goes_on_when_it_fails(error: Exception) -> None:
     async def test() -> None:
         store = Maintained(*([error] if isinstance(error, StoreUnavailable) else []))
         registry = Maintained(*([error] if isinstance(error, RegistryError) else []))
+        ledger = Maintained(*([error] if isinstance(error, StateUnavailable) else []))
         with capture_logs() as logs:
-            async with task(maintain(store, registry, 0.001)):  # type: ignore[arg-type]  # as much as it needs
-                await eventually(lambda: registry.times >= 2)
+            async with task(maintain(store, registry, ledger, 0.001)):  # type: ignore[arg-type]  # as much as it needs
+                await eventually(lambda: ledger.times >= 2)
         assert [entry["why"] for entry in logs] == ["disk full"]
 
     run(test)
