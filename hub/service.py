@@ -146,6 +146,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             linger_s=settings.ingest.linger,
         )
         _gauges(metrics, link, presence, pipeline, sinks)
+        metrics.books(ledger, rejects)
         app = create_app(
             Parts(
                 store=store,
