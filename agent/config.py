@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from agent.collectors.disk import IGNORED_FILE_SYSTEMS, IGNORED_MOUNTS
 from agent.collectors.diskio import IGNORED_DEVICES
 from agent.collectors.net import IGNORED_INTERFACES
-from wire.outbox import WhenFull
+from wire.outbox_model import WhenFull
 from wire.settings import MqttSettings, NodeId, load, parse_duration
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ A message is sent only after it is on the disk, so that its number can never be 
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from wire.errors import OutboxError, OutboxFull
 from wire.outbox_file import OutboxFile
-from wire.outbox_model import Kept, Write, size_of
+from wire.outbox_model import Kept, WhenFull, Write, size_of
 from wire.outgoing import Entry
 from wire.sending import SendPlan
 
@@ -36,15 +35,10 @@ _LINGER_S: Final = 0.02
 _RETRY_S: Final = 1.0
 #: Messages that wait in memory while the disk takes nothing.
 _UNWRITTEN_BYTES: Final = 4 << 20
-#: Once it refused a message, an outbox counts as full until it is emptied to this share.
-_ROOM_AGAIN: Final = 0.9
-
-
-class WhenFull(enum.StrEnum):
-    """What a full outbox does."""
-
-    DROP_OLDEST = "drop-oldest"
-    STOP_SAMPLING = "stop-sampling"
+#: Once it refused a message, an outbox counts as full until this share of it is free, and room for that message.
+_ROOM_AGAIN: Final = 0.1
+#: … but no more than this share, or a message that can never fit would close it for good.
+_MOST_ROOM: Final = 0.5
 
 
 class DiskOutbox:
@@ -88,7 +82,8 @@ class DiskOutbox:
         self._dirty = asyncio.Event()
         self._written = asyncio.Condition()
         self._kept = Kept(0, 0, None, None, None)
-        self._full = False
+        #: Bytes that have to be free before it takes more; 0 when it takes what comes.
+        self._room = 0.0
         self._failing = False
         self._closing = False
 
@@ -112,10 +107,11 @@ class DiskOutbox:
 
     @property
     def full(self) -> bool:
-        if self._full:
-            crowded = self._keeps and (self._failing or self.waiting_bytes > _ROOM_AGAIN * self.max_bytes)
-            self._full = crowded or self._next.bytes > _ROOM_AGAIN * _UNWRITTEN_BYTES
-        return self._full
+        if self._room:
+            crowded = self._keeps and (self._failing or self.waiting_bytes + self._room > self.max_bytes)
+            if not crowded and self._next.bytes <= (1 - _ROOM_AGAIN) * _UNWRITTEN_BYTES:
+                self._room = 0.0
+        return self._room > 0
 
     @property
     def untold(self) -> tuple[int, int] | None:
@@ -130,7 +126,7 @@ class DiskOutbox:
         entry = Entry(first, last, topic, encode(first))
         if (why := self._refusal(entry, tells)) is not None:  # uses no number, so the hub does not wait for it
             self.dropped += 1
-            self._full = True
+            self._room = min(max(_ROOM_AGAIN * self.max_bytes, size_of(entry)), _MOST_ROOM * self.max_bytes)
             raise OutboxFull(why)
         self._last_seq = last
         self.taken_bytes += size_of(entry)

@@ -1,7 +1,8 @@
-"""What goes into the file of an outbox in one transaction, and how the outbox stands after it."""
+"""What a full outbox does, what goes into its file in one transaction, and how it stands after it."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
 
 #: What a row needs beside its texts, about.
 _ROW_BYTES: Final = 64
+
+
+class WhenFull(enum.StrEnum):
+    """What a full outbox does."""
+
+    DROP_OLDEST = "drop-oldest"
+    STOP_SAMPLING = "stop-sampling"
 
 
 def size_of(entry: Entry) -> int:

@@ -6,6 +6,7 @@ import pytest
 
 from agent.config import default_node, load_settings
 from wire.errors import SettingsError
+from wire.outbox_model import WhenFull
 from wire.topics import check_node_id
 
 if TYPE_CHECKING:
@@ -64,6 +65,19 @@ def test_an_interval_out_of_bounds_says_what_is_allowed(tmp_path: Path) -> None:
     (line,) = problems(tmp_path, "[agent.collectors.cpu]\ninterval = 0.1\n")
     assert "iothub.toml:2: agent.collectors.cpu.interval = 0.1" in line
     assert "1" in line
+
+
+def test_the_outbox_is_on_disk_and_drops_the_oldest_unless_told_otherwise(tmp_path: Path) -> None:
+    outbox = load_settings(write(tmp_path, ""), environ={}).agent.outbox
+    assert (outbox.kind, outbox.when_full, outbox.max_bytes, outbox.sync) == ("disk", "drop-oldest", 256 << 20, True)
+    file = write(tmp_path, '[agent.outbox]\nwhen_full = "stop-sampling"\n')
+    assert load_settings(file, environ={}).agent.outbox.when_full is WhenFull.STOP_SAMPLING
+
+
+def test_an_outbox_in_memory_cannot_keep_everything(tmp_path: Path) -> None:
+    (line,) = problems(tmp_path, '[agent.outbox]\nkind = "memory"\nwhen_full = "stop-sampling"\n')
+    assert "iothub.toml:1: agent.outbox: " in line
+    assert "always drops the oldest" in line
 
 
 def test_every_problem_is_found_at_once(tmp_path: Path) -> None:

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
 
+from tests.support.hostagent import REPOSITORY, Agent, clean_environment
 from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.node import collected, pub, run
 from tests.support.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from pathlib import Path
 
     from wire.packets import Incoming
 
-REPOSITORY = Path(__file__).parents[2]
 SETTINGS = """
 [mqtt]
 port = {port}
@@ -36,37 +35,6 @@ node = "n1"
 [agent.collectors.cpu]
 interval = 1
 """
-
-
-class Agent:
-    """The process; what it writes goes to ``log``."""
-
-    def __init__(self, folder: Path, settings: str) -> None:
-        self.log = folder / "agent.log"
-        config = folder / "iothub.toml"
-        config.write_text(settings, encoding="utf-8")
-        argv = [sys.executable, "-m", "agent", "--config", str(config), "--state", str(folder / "state")]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(argv, cwd=REPOSITORY, stdout=log, stderr=log, env=clean_environment())
-
-    def text(self) -> str:
-        return self.log.read_text(encoding="utf-8")
-
-    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(timeout=20)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(timeout=20)
-
-
-def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("IOTHUB_")}
 
 
 def agent(folder: Path, port: int) -> Agent:

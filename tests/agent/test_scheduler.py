@@ -14,6 +14,7 @@ from agent.collectors.base import PartialError, Sample
 from agent.reporter import Reporter
 from agent.scheduler import Scheduler, next_tick
 from tests.support.waiting import eventually
+from wire.errors import OutboxFull
 from wire.outgoing import MemoryOutbox
 from wire.topics import Topics
 
@@ -58,10 +59,16 @@ class Blocking(Scripted):
 class Bench:
     """A scheduler on its outbox; ``sent`` are the decoded messages by last topic level."""
 
-    def __init__(self, *collectors: Scripted, stalled_s: float = 30.0, second_run_s: float = 1000.0) -> None:
-        self.outbox = MemoryOutbox()
-        reporter = Reporter(self.outbox, Topics(), "n1", lambda: 1_763_750_000_000)
-        self.scheduler = Scheduler(collectors, reporter, stalled_s=stalled_s, second_run_s=second_run_s)
+    def __init__(
+        self,
+        *collectors: Scripted,
+        outbox: MemoryOutbox | None = None,
+        stalled_s: float = 30.0,
+        second_run_s: float = 1000.0,
+    ) -> None:
+        self.outbox = outbox or MemoryOutbox()
+        self.reporter = Reporter(self.outbox, Topics(), "n1", lambda: 1_763_750_000_000)
+        self.scheduler = Scheduler(collectors, self.reporter, stalled_s=stalled_s, second_run_s=second_run_s)
 
     def sent(self, name: str) -> list[Any]:
         entries = [entry for entry in self.outbox._entries.values() if entry.topic.endswith("/" + name)]
@@ -160,6 +167,45 @@ def test_requests_made_during_a_run_share_the_next_one() -> None:
         assert blocking.most_at_once == 1
 
     running(lambda: Bench(blocking), test)
+
+
+# -- a full outbox ----------------------------------------------------------------------------------------------------
+
+
+class Full(MemoryOutbox):
+    """Takes nothing while ``full``."""
+
+    def append(
+        self, topic: str, encode: Callable[[int], bytes], count: int = 1, *, tells: tuple[int, int] | None = None
+    ) -> int:
+        if self.full:
+            self.dropped += 1
+            raise OutboxFull("the outbox is full")
+        return super().append(topic, encode, count, tells=tells)
+
+
+def test_while_the_outbox_is_full_nothing_is_sampled_and_that_is_said_once_on_each_side(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    collector = Scripted("a", interval_s=0.02)
+    outbox = Full()
+
+    async def test(bench: Bench) -> None:
+        await eventually(lambda: len(collector.ticks) >= 2)
+        outbox.full = True
+        await eventually(lambda: bench.reporter.skipped >= 5)
+        runs = len(collector.ticks)
+        await eventually(lambda: bench.reporter.skipped >= 10)
+        assert len(collector.ticks) == runs
+        assert (await bench.scheduler.collect("a")).problem is not None
+        assert bench.logs() == []
+        outbox.full = False
+        await eventually(lambda: len(collector.ticks) >= runs + 3)
+        (said,) = bench.logs()
+        assert f"{bench.reporter.skipped} runs were skipped, {outbox.dropped} messages not kept" in said
+
+    running(lambda: Bench(collector, outbox=outbox), test)
+    assert caplog.text.count("sampling pauses until there is room") == 1
 
 
 # -- failures ---------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ import pytest
 from tests.support.waiting import eventually
 from wire.errors import OutboxError, OutboxFull
 from wire.messages import Receipt
-from wire.outbox import DiskOutbox, WhenFull
+from wire.outbox import DiskOutbox
+from wire.outbox_model import WhenFull
 from wire.outgoing import Entry
 from wire.sending import SendPlan
 
@@ -61,6 +62,11 @@ async def numbers(outbox: DiskOutbox, limit: int = 1000) -> list[int]:
 def put(outbox: DiskOutbox, count: int, encode: Callable[[int], bytes] = text) -> None:
     for _ in range(count):
         outbox.append("topic", encode)
+
+
+def is_full(outbox: DiskOutbox) -> bool:
+    """Asked anew at each call, also in the eyes of a type checker."""
+    return outbox.full
 
 
 def test_messages_wait_on_disk_in_order(path: Path) -> None:
@@ -219,9 +225,46 @@ def test_an_outbox_that_must_not_drop_refuses_when_full_and_takes_again_when_the
             kept = await numbers(outbox)
             assert kept == [1, 2, 3, 4]
             assert outbox.dropped == 1
+            assert is_full(outbox)
             outbox.covered(Receipt(3, outbox.session))
             await eventually(lambda: outbox.waiting == 1)
+            assert not is_full(outbox)
             assert outbox.append("topic", text) == 5
+
+    run(test)
+
+
+def test_a_full_outbox_counts_as_full_until_a_tenth_of_it_is_free(path: Path) -> None:
+    async def test() -> None:
+        async with opened(path, max_bytes=50_000, when_full=WhenFull.STOP_SAMPLING) as outbox:
+            assert not is_full(outbox)
+            with pytest.raises(OutboxFull):
+                put(outbox, 100, lambda _seq: b"x" * 900)
+            await outbox.flush()
+            outbox.covered(Receipt(1, outbox.session))
+            await eventually(lambda: outbox.waiting == 50)
+            assert is_full(outbox)
+            outbox.covered(Receipt(6, outbox.session))
+            await eventually(lambda: outbox.waiting == 45)
+            assert not is_full(outbox)
+
+    run(test)
+
+
+def test_what_tells_the_hub_of_a_gap_finds_room_in_a_full_outbox(path: Path) -> None:
+    async def test() -> None:
+        async with opened(path, max_bytes=5_000, when_full=WhenFull.STOP_SAMPLING) as outbox:
+            with pytest.raises(OutboxFull):
+                put(outbox, 10, lambda _seq: b"x" * 1000)
+            await outbox.flush()
+            outbox.covered(Receipt(1, outbox.session))
+            await eventually(lambda: outbox.waiting == 3)
+            put(outbox, 1, lambda _seq: b"x" * 1000)
+            outbox.covered(Receipt(0, outbox.session))  # a hub that was set up anew
+            await eventually(lambda: outbox.untold is not None)
+            with pytest.raises(OutboxFull):
+                outbox.append("topic", lambda _seq: b"x" * 1000)
+            assert outbox.append("topic", lambda _seq: b"x" * 1000, tells=(1, 1)) == 6
 
     run(test)
 
@@ -237,6 +280,21 @@ def test_a_hub_that_was_set_up_anew_is_told_what_it_will_never_get(path: Path) -
             await eventually(lambda: outbox.untold is not None)
             assert outbox.untold == (1, 7)
             assert outbox.waiting == 3
+
+    run(test)
+
+
+def test_an_old_receipt_that_a_broker_kept_gives_nothing_up(path: Path) -> None:
+    async def test() -> None:
+        async with opened(path) as outbox:
+            put(outbox, 10)
+            await outbox.flush()
+            outbox.covered(Receipt(7, outbox.session), retained=True)
+            await eventually(lambda: outbox.waiting == 3)
+            outbox.covered(Receipt(5, outbox.session), retained=True)
+            put(outbox, 1)
+            await outbox.flush()
+            assert outbox.untold is None
 
     run(test)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from wire.messages import Receipt
 from wire.outgoing import Entry, MemoryOutbox
@@ -56,6 +57,18 @@ def test_bytes_are_bounded_too() -> None:
     outbox.settled(pending(outbox, 1), [], [])
     outbox.append("topic12345", lambda _seq: b"x" * 90)
     assert outbox.waiting == 2
+
+
+def test_its_figures_follow_what_comes_and_goes() -> None:
+    outbox = MemoryOutbox()
+    assert (outbox.waiting_bytes, outbox.oldest_ms) == (0, None)
+    outbox.append("t", text)
+    first_ms = outbox.oldest_ms
+    assert first_ms is not None
+    assert abs(first_ms - time.time() * 1000) < 60_000
+    outbox.append("t", text)
+    outbox.settled(pending(outbox), [], [])
+    assert (outbox.waiting_bytes, outbox.taken_bytes, outbox.oldest_ms) == (0, 20, None)
 
 
 def test_receipts_change_nothing_for_what_is_only_in_memory() -> None:
