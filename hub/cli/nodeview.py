@@ -133,7 +133,19 @@ def _head(detail: NodeDetail, values: Values, now: datetime) -> RenderableType:
         text.append(f", up {duration(uptime)}")
     about = [str(detail.info[key]) for key in ("os", "cpu_model") if isinstance(detail.info.get(key), str)]
     lines = [text] if not about else [text, Text(printable(", ".join(about)), style="dim", no_wrap=True)]
+    if (outbox := _outbox(values)) is not None:
+        lines.append(Text(outbox, style="dim"))
     return Group(*lines)
+
+
+def _outbox(values: Values) -> str | None:
+    """How much the node keeps because we have not confirmed it, and for how long there is room."""
+    messages, held = values.number("agent", "outbox_messages"), values.number("agent", "outbox_held_hours")
+    if messages is None or held is None:
+        return None
+    left = values.number("agent", "outbox_left_hours")
+    room = f", room for {duration(left * 3600)} more" if left is not None else ""
+    return f"outbox: {messages:.0f} messages, the oldest {duration(held * 3600)} old{room}"
 
 
 def _use(values: Values, bars: int) -> RenderableType | None:

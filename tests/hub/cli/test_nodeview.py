@@ -101,5 +101,16 @@ def test_a_node_that_is_away_says_since_when_and_why() -> None:
     assert "It has sent no values yet." in text
 
 
+def test_the_outbox_is_shown_in_hours_of_history() -> None:
+    held = [
+        value("agent", "outbox_messages", 12_000.0),
+        value("agent", "outbox_held_hours", 2.5),
+        value("agent", "outbox_left_hours", 49.0),
+    ]
+    assert "outbox: 12000 messages, the oldest 2 h 30 min old, room for 2 d 1 h more" in shown(node(HOST + held))
+    assert "room for" not in shown(node(HOST + held[:2])), "not known yet"
+    assert "outbox" not in shown(node(HOST))
+
+
 def test_text_of_a_device_cannot_steer_the_terminal() -> None:
     assert "\x1b" not in shown(node([value("room", "door", "\x1b[2J")], reason="\x1b[1m", contact="offline"))
