@@ -109,7 +109,7 @@ def _spool(store: SpooledStore, now_ns: int) -> HealthLink:
     stats = store.spool_stats()
     if not store.trouble and stats.oldest_ns is None:
         return HealthLink(store.name, ok=True, detail="")
-    held = f"{stats.size_bytes / 2**20:.1f} MiB, {stats.hours:.1f} h of history, {stats.share:.0%} of the spool"
+    held = f"{stats.size_bytes / 2**20:.1f} MiB, {_span(stats.hours)} of history, {stats.share:.0%} of the spool"
     if not store.trouble:
         detail = f"{store.name}: replaying from the spool: {held}"
     else:
@@ -117,3 +117,7 @@ def _spool(store: SpooledStore, now_ns: int) -> HealthLink:
         for_s = (now_ns - store.since_ns) / NS_PER_S
         detail = f"{store.name}: storing to spool since {since} ({for_s:.0f} s): {held}; {store.trouble}"
     return HealthLink(store.name, stats.share < _SPOOL_SHARE, detail)
+
+
+def _span(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{hours * 60:.1f} min"

@@ -1,0 +1,73 @@
+"""Points that were refused when they were replayed: kept as messages that would give them again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hub.refused import RefusedLater, payload
+from hub.rejects import Rejects
+from hub.store.base import Rejected
+from wire.errors import Reason
+from wire.formats.base import Context, Limits
+from wire.formats.json import decode_json
+from wire.formats.logs import decode_logs
+from wire.point import Point, SeriesKey
+from wire.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hub.rejects.model import KeptReject
+    from wire.formats.base import Decoded
+
+    Decode = Callable[[bytes, Context, int], Decoded]
+
+ARRIVAL_NS = 1_763_769_600 * 10**9
+NUMBERS = Point(
+    SeriesKey("dev1", "room", (("floor", "2"),)),
+    ARRIVAL_NS + 123_456_789,
+    {"t": 21.5, "on": True, "s": "é\n", "n": 1e300},
+    seq=7,
+)
+LOG = Point(
+    SeriesKey("dev1", "log", (("level", "error"), ("source", "nginx"))),
+    ARRIVAL_NS + 123_456_789,
+    {"message": "no", "status": 502.0},
+    seq=8,
+)
+
+
+@pytest.mark.parametrize(("point", "decode"), [(NUMBERS, decode_json), (LOG, decode_logs)])
+def test_the_message_made_from_a_point_gives_the_same_point(point: Point, decode: Decode) -> None:
+    node, measurement = point.key.node, point.key.measurement
+    context = Context(node, measurement, Limits(), SeriesKey(node, measurement))
+    decoded = decode(payload(point), context, ARRIVAL_NS)
+    assert decoded.points == [point]
+    assert not decoded.refused
+
+
+def kept(folder: Path, *points: Point) -> list[KeptReject]:
+    async def main() -> list[KeptReject]:
+        async with Rejects(folder / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects:
+            later = RefusedLater(rejects, Topics(), lambda: ARRIVAL_NS)
+            await later([(point, Rejected(i, "field type conflict")) for i, point in enumerate(points)])
+            return await rejects.list()
+
+    return asyncio.run(main())
+
+
+def test_each_is_a_reject_on_the_topic_of_its_node_with_the_reason_of_the_server(tmp_path: Path) -> None:
+    log, numbers = kept(tmp_path, NUMBERS, LOG)
+    assert (numbers.topic, log.topic) == ("iot/v1/dev1/telemetry/room", "iot/v1/dev1/log")
+    assert {(each.node, each.reason, each.detail) for each in (log, numbers)} == {
+        ("dev1", Reason.STORE_REFUSED, "field type conflict")
+    }
+
+
+def test_a_measurement_that_no_topic_of_ours_can_name_is_kept_all_the_same(tmp_path: Path) -> None:
+    (reject,) = kept(tmp_path, Point(SeriesKey("dev1", "zone/1"), ARRIVAL_NS, {"t": 1.0}))
+    assert reject.topic == "iot/v1/dev1/telemetry/unnamed"
