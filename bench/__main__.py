@@ -11,6 +11,7 @@ BENCHMARKS = {
     "faults": "bench.faults",
     "ingest": "bench.ingest",
     "latency": "bench.latency",
+    "outage": "bench.outage",
     "scaling": "bench.scaling",
     "store": "bench.store",
 }
