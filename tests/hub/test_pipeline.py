@@ -225,6 +225,18 @@ def test_stopping_stores_and_acknowledges_what_was_taken_and_what_waits(tmp_path
     run(test)
 
 
+def test_what_the_link_still_holds_when_all_stops_is_stored_too(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with Bench(tmp_path) as bench:
+            await asyncio.sleep(0.01)  # reader and writer wait by now
+            bench.pipeline.stop()
+            batch = bench.link.deliver(telemetry({"a": 1}))
+            await asyncio.wait_for(bench.task, 5)
+            assert bench.link.acknowledged == [batch]
+
+    run(test)
+
+
 def test_stopping_waits_for_no_lingering(tmp_path: Path) -> None:
     async def test() -> None:
         async with Bench(tmp_path, linger_s=1000) as bench:

@@ -100,7 +100,7 @@ def _learn(fields: dict[str, float], context: Context) -> None:
     """Check names that this topic has not had yet, and remember them."""
     limits = context.limits
     if len(fields) > limits.values_per_message or any(
-        not name or length_in_bytes(name) > limits.key_bytes or not is_whole(name) for name in fields
+        not name or length_in_bytes(name) > limits.key_bytes for name in fields
     ):
         raise _LookAgain
     if len(context.names) + len(fields) > _NAMES_KEPT:
