@@ -11,6 +11,7 @@ One connection opens with each way into ``online`` and closes with each way out 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,7 +21,7 @@ from wire.messages import NodeState
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hub.nodes.model import NodeRow
     from wire.messages import Status
@@ -86,6 +87,10 @@ class Presence:
         for known in self._nodes.values():
             found[known.contact] += 1
         return found
+
+    def counters(self) -> dict[str, Callable[[], int]]:
+        """For each state, what says how many nodes are in it now."""
+        return {contact: partial(self._count, contact) for contact in Contact}
 
     def take_last_seen(self) -> dict[str, int]:
         """The nodes heard since the last call, and when; for :meth:`hub.nodes.registry.Registry.record`."""
@@ -156,6 +161,9 @@ class Presence:
         return changes
 
     # -- how it is decided ------------------------------------------------------------------------------------------
+
+    def _count(self, contact: Contact) -> int:
+        return self.counts()[contact]
 
     def _born(self, node: str, known: _Known, birth: Birth, at_ns: int, *, retained: bool) -> list[Transition]:
         again = known.contact is not Contact.NEVER and known.is_same_birth(birth)
