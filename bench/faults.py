@@ -32,7 +32,7 @@ from rich.table import Table
 
 from bench import verify
 from bench.broker import Broker
-from bench.faulty_node import FIELD, MEASUREMENT, journal_file, outbox_file
+from bench.faulty_node import FIELD, MEASUREMENT, journal_file, outbox_file, quiet_file
 from bench.hub import HubProcess
 from wire.outbox_file import OutboxFile
 from wire.point import NS_PER_MS
@@ -40,8 +40,8 @@ from wire.point import NS_PER_MS
 if TYPE_CHECKING:
     from bench.verify import Samples, Series
 
-#: Node processes, and node ids in each of them.
-_PROCESSES, _IDS = 4, 2
+#: Node ids in each process.
+_IDS = 2
 #: How many of the three die at once: mostly one, sometimes two, now and then all.
 _TOGETHER = (1, 1, 1, 1, 1, 1, 2, 2, 3)
 _DRAIN_LIMIT_S = 300.0
@@ -83,7 +83,7 @@ class Chaos:
 
     def __init__(self, folder: Path, given: argparse.Namespace) -> None:
         self._dice = random.Random(given.seed)
-        self._rate = given.rate
+        self._rate = given.rate / given.processes
         self._kills = given.kills
         self._gap_s = given.seconds / max(1, given.kills)
         self.killed: Counter[str] = Counter()
@@ -101,7 +101,7 @@ class Chaos:
                 [f"chaos-{process}-{i}" for i in range(_IDS)],
                 trim=given.trim_at_puback,
             )
-            for process in range(_PROCESSES)
+            for process in range(given.processes)
         ]
 
     async def run(self) -> dict[str, float]:
@@ -110,18 +110,14 @@ class Chaos:
         await asyncio.to_thread(self.hub.start)
         await asyncio.to_thread(self.hub.wait_linked)
         for node in self.nodes:
-            node.start(self._rate / _PROCESSES)
+            node.start(self._rate)
         began = time.monotonic()
-        await asyncio.sleep(2)
         while self.killed.total() < self._kills:
             await asyncio.sleep(self._gap_s * self._dice.uniform(0.3, 1.7))
             victims = self._dice.sample(("node", "broker", "hub"), self._dice.choice(_TOGETHER))
             await asyncio.gather(*(self._kill(victim) for victim in victims))
-        await asyncio.sleep(2)
         chaos_s = time.monotonic() - began
-        for node in self.nodes:
-            node.end()
-            node.start(0)
+        quiet_file(self.nodes_folder).touch()
         began = time.monotonic()
         await self._drain()
         drain_s = time.monotonic() - began
@@ -146,7 +142,7 @@ class Chaos:
             node = self._dice.choice(self.nodes)
             node.end()
             await asyncio.sleep(down_s)
-            node.start(self._rate / _PROCESSES)
+            node.start(self._rate)
             return
         server = self.broker if victim == "broker" else self.hub
         await asyncio.to_thread(server.kill)
@@ -246,17 +242,23 @@ def matrix() -> int:
     return subprocess.run(argv, env=environment, check=False).returncode
 
 
-def main(argv: list[str]) -> None:
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench faults")
     parser.add_argument("--kills", type=int, default=50, help="processes killed, singly and together")
     parser.add_argument("--rate", type=float, default=2000.0, help="points a second, over all nodes")
+    parser.add_argument("--processes", type=int, default=4, help="of nodes, two node ids each")
     parser.add_argument("--seconds", type=float, default=150.0, help="about how long the kills take")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1000))
     parser.add_argument("--trim-at-puback", action="store_true", help="free at PUBACK: must lose, or nothing is proved")
     parser.add_argument("--matrix", action="store_true", help="run the fault tests at length instead")
     parser.add_argument("--folder", type=Path, help="an empty one for files and logs, which then stay")
     parser.add_argument("--json", action="store_true")
-    given = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str]) -> None:
+    given = arguments(argv)
     if given.matrix:
         sys.exit(matrix())
     results = measure(given)

@@ -7,7 +7,7 @@
     python -m bench.faulty_node PORT FOLDER BASE_MS RATE [--trim-at-puback] NODE…
 
 Point ``n`` of a node has the sequence number, the value and, in ms after ``BASE_MS``, the time ``n``: whoever knows how
-many there are knows them all. ``RATE`` 0 only delivers what waits.
+many there are knows them all. Once there is a file ``quiet`` in the folder, nodes only deliver what waits.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ def journal_file(folder: Path, node: str) -> Path:
     return folder / f"{node}.journal"
 
 
+def quiet_file(folder: Path) -> Path:
+    """While it is there, nothing is generated."""
+    return folder / "quiet"
+
+
 class TrimsAtPuback(DiskOutbox):
     """What this project's outbox is not: it frees a message when the broker has acknowledged it."""
 
@@ -82,6 +87,7 @@ class Node:
         self._topic = Topics(self._mqtt.root).telemetry(name, MEASUREMENT)
         path = outbox_file(given.folder, name)
         self.outbox = TrimsAtPuback(path) if given.trim_at_puback else DiskOutbox(path)
+        self._quiet = quiet_file(given.folder)
         self._journal = os.open(journal_file(given.folder, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     async def run(self) -> None:
@@ -91,8 +97,7 @@ class Node:
             session = NodeSession(options, self._birth, self._take)
             async with session, asyncio.TaskGroup() as tasks:
                 tasks.create_task(Delivery(session, self.outbox, window=500, longest_retry_s=3.0).run())
-                if self._rate:
-                    tasks.create_task(self._generate())
+                tasks.create_task(self._generate())
 
     def _birth(self) -> Status:
         now_ms = time.time_ns() // 1_000_000
@@ -103,7 +108,7 @@ class Node:
 
     async def _generate(self) -> None:
         began_s, made = time.monotonic(), 0
-        while True:
+        while not self._quiet.exists():
             wanted = int((time.monotonic() - began_s) * self._rate)
             last = 0
             for _ in range(wanted - made):
