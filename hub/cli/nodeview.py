@@ -144,8 +144,9 @@ def _outbox(values: Values) -> str | None:
     if messages is None or held is None:
         return None
     left = values.number("agent", "outbox_left_hours")
+    holds = f"{messages:.0f} messages, the oldest {duration(held * 3600)} old" if messages else "empty"
     room = f", room for {duration(left * 3600)} more" if left is not None else ""
-    return f"outbox: {messages:.0f} messages, the oldest {duration(held * 3600)} old{room}"
+    return f"outbox: {holds}{room}"
 
 
 def _use(values: Values, bars: int) -> RenderableType | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
 import json
 import signal
 import subprocess
@@ -15,8 +17,10 @@ import pytest
 
 from tests.support.hostagent import REPOSITORY, Agent, clean_environment
 from tests.support.mosquitto import Mosquitto, free_port
-from tests.support.node import collected, pub, run
+from tests.support.node import collected, mqtt, pub, run
 from tests.support.waiting import eventually, wait_until
+from wire.messages import Receipt, encode
+from wire.session import publish_once
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
     from wire.packets import Incoming
 
+#: Levels of topics whose messages are numbered.
+DATA = ("telemetry", "log")
 SETTINGS = """
 [mqtt]
 port = {port}
@@ -61,6 +67,24 @@ class Operator:
     def usage(self) -> list[float]:
         return [e["values"]["usage"] for e in self.elements("cpu") if "tags" not in e and "usage" in e["values"]]
 
+    def numbers(self) -> list[int]:
+        """Sequence numbers as they came."""
+        messages = [json.loads(each.payload) for each in self.incoming if each.topic.split("/")[3] in DATA]
+        return [e["seq"] for message in messages for e in (message if isinstance(message, list) else [message])]
+
+    async def confirm(self) -> None:
+        """Publish receipts as a hub does."""
+        confirmed = 0
+        while True:
+            await asyncio.sleep(0.2)
+            seen = set(self.numbers())
+            watermark = next(number for number in itertools.count() if number + 1 not in seen)
+            births = [each for each in self.on("/status") if each["state"] == "online"]
+            if watermark != confirmed and births:
+                receipt = encode(Receipt(watermark, births[-1]["session"]))
+                await publish_once(mqtt(self.broker.port), "iot/v1/n1/stored", receipt, retain=True)
+                confirmed = watermark
+
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
@@ -71,7 +95,10 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def watching(broker: Mosquitto, test: Callable[[Operator], Awaitable[None]]) -> None:
     async def watched() -> None:
         async with collected(broker, "iot/v1/#") as incoming:
-            await test(Operator(broker, incoming))
+            operator = Operator(broker, incoming)
+            confirming = asyncio.create_task(operator.confirm())
+            await test(operator)
+            confirming.cancel()
 
     run(watched, limit_s=60)
 
@@ -103,15 +130,11 @@ def test_every_message_has_a_time_and_the_numbers_have_no_gap(broker: Mosquitto,
     async def test(operator: Operator) -> None:
         with agent(tmp_path, broker.port):
             await eventually(lambda: len(operator.usage()) >= 2, 20)
-        numbers, now_ms = [], time.time() * 1000
-        for message in operator.incoming:
-            if "/telemetry/" not in message.topic:
-                continue
-            payload = json.loads(message.payload)
-            for element in payload if isinstance(payload, list) else [payload]:
-                numbers.append(element["seq"])
-                assert now_ms - 60_000 < element["ts"] <= now_ms
-        assert numbers == list(range(1, len(numbers) + 1))
+        now_ms = time.time() * 1000
+        for measurement in ("cpu", "memory", "process"):
+            assert all(now_ms - 60_000 < element["ts"] <= now_ms for element in operator.elements(measurement))
+        numbers = set(operator.numbers())
+        assert numbers == set(range(1, len(numbers) + 1))
 
     watching(broker, test)
 
@@ -124,9 +147,36 @@ def test_it_is_born_with_its_inventory_and_says_goodbye(broker: Mosquitto, tmp_p
             await eventually(lambda: len(operator.on("/status")) == 2)
         birth, end = operator.on("/status")
         assert birth["state"] == "online"
+        assert birth["outbox"] is True
         assert birth["info"]["cores"] == psutil.cpu_count()
         assert birth["version"]
         assert (end["state"], end["reason"], end["session"]) == ("offline", "shutdown", birth["session"])
+
+    watching(broker, test)
+
+
+def test_a_restart_goes_on_with_session_and_numbers(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with agent(tmp_path, broker.port) as running:
+            await eventually(operator.usage, 20)
+            running.end(signal.SIGTERM)
+        sent = len(operator.incoming)
+        with agent(tmp_path, broker.port):
+            await eventually(lambda: len(operator.on("/status")) == 3, 20)
+            await eventually(lambda: any("/telemetry/cpu" in each.topic for each in operator.incoming[sent:]), 20)
+            await eventually(lambda: set(operator.numbers()) == set(range(1, len(set(operator.numbers())) + 1)))
+        first, _, second = operator.on("/status")[:3]
+        assert first["session"] == second["session"]
+
+    watching(broker, test)
+
+
+def test_an_outbox_in_memory_promises_nothing_and_writes_nothing(broker: Mosquitto, tmp_path: Path) -> None:
+    async def test(operator: Operator) -> None:
+        with Agent(tmp_path, SETTINGS.format(port=broker.port) + '[agent.outbox]\nkind = "memory"\n'):
+            await eventually(operator.usage, 20)
+        assert not operator.on("/status")[0].get("outbox", False)
+        assert list((tmp_path / "state").iterdir()) == []
 
     watching(broker, test)
 

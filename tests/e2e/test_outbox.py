@@ -198,6 +198,19 @@ def test_what_a_full_outbox_gave_up_stands_in_the_ledger_and_the_rest_arrives(pl
         assert place.rig.reasons(place.node) == {}
 
 
+def test_what_was_given_up_is_not_told_into_the_void_where_each_word_would_push_out_more(place: Place) -> None:
+    place.hub.kill()  # the broker takes everything for it
+    place.put(1000, size=200)
+    with place.agent("max_bytes = 65536") as running:
+        wait_until(lambda: "connected to broker" in running.text(), 20)
+        since_s = time.time()
+        wait_until(lambda: outbox_path(place.folder).stat().st_mtime > since_s + 2, 20, "samples are written")
+        assert running.end() == 0
+    topics = {entry.topic.rpartition("/")[2] for entry in in_outbox(place.folder)}
+    assert "cpu" in topics
+    assert "outbox" not in topics
+
+
 def test_a_full_outbox_that_must_keep_all_pauses_sampling_until_there_is_room(place: Place) -> None:
     count = 1000
     place.broker.kill()
