@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     OnRefused = Callable[[Sequence[tuple[Point, Rejected]]], Awaitable[None]]
 
 #: Points of one replayed write: short enough that a live batch waits little behind it.
-_REPLAY_POINTS: Final = 5_000
+_REPLAY_POINTS: Final = 20_000
 #: Share of the time that replay may keep the store busy.
 _REPLAY_SHARE: Final = 0.5
 
