@@ -44,10 +44,17 @@ def for_agent(settings: Settings, paths: StatePaths, node: str, *, port: int | N
 
 
 def for_operator(settings: Settings, paths: StatePaths, *, port: int | None = None) -> MqttSettings:
-    """How the commands of the CLI connect; each call gives another client id, so that they do not end each other."""
+    """How the commands of the CLI connect; each call gives another client id, so that they do not end each other.
+
+    A broker that ``iothub broker init`` made ready has an account for it, too: that of the hub is bound to the hub's
+    client id. On any other external broker the CLI has the hub's account.
+    """
     client_id = _unique(OPERATOR)
     if settings.broker.mode is BrokerMode.EXTERNAL:
-        return settings.mqtt.model_copy(update={"client_id": client_id})
+        file = _file(paths, OPERATOR)
+        is_ours = settings.mqtt.username == HUB and file.exists()
+        own = {"username": OPERATOR, "password": None, "password_file": file} if is_ours else {}
+        return settings.mqtt.model_copy(update={"client_id": client_id, **own})
     return _managed(settings, OPERATOR, client_id, _file(paths, OPERATOR), port)
 
 

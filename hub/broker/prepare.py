@@ -68,25 +68,10 @@ def prepare(settings: Settings, paths: StatePaths, *, agent_node: str | None = N
     owner = (user.uid, user.gid) if user is not None else None
     port = claim_port(host, settings.mqtt.port)
 
-    data = paths.broker / _DATA_FOLDER
-    data.mkdir(mode=0o700, exist_ok=True)
-    data.chmod(0o700)
-    if owner is not None:
-        _hand_over(data, owner)
-
     topics = Topics(settings.mqtt.root)
-    accounts = [
-        admin_account(kept_password(paths, ADMIN)),
-        hub_account(kept_password(paths, HUB), topics, [source.filter for source in settings.sources]),
-        operator_account(kept_password(paths, OPERATOR), topics),
-    ]
-    if agent_node is not None:
-        accounts.append(node_account(agent_node, kept_password(paths, AGENT), topics))
-    repair_accounts(data / ACCOUNTS_FILE, accounts, topics, owner=owner)
-
+    agent = [] if agent_node is None else [node_account(agent_node, kept_password(paths, AGENT), topics)]
     place = Place(host, port, plugin, user.name if user is not None else None)
-    config = paths.broker / _CONFIG_FILE
-    write_secret(config, render(place, settings.broker, settings.ingest.session_expiry).rstrip())
+    config, data = lay_out(paths.broker, place, settings, [*own_accounts(settings, paths), *agent], owner=owner)
     return MosquittoChild(
         argv=("/bin/sh", "-c", _IN_FOLDER, "mosquitto", str(data.resolve()), str(program), str(config.resolve())),
         # The reasons in its log come from the C library; explain_exit reads English.
@@ -96,6 +81,46 @@ def prepare(settings: Settings, paths: StatePaths, *, agent_node: str | None = N
         config=config,
         data=data,
     )
+
+
+def own_accounts(settings: Settings, paths: StatePaths) -> list[Account]:
+    """The accounts of the hub itself; their passwords are made at the first call and kept in the secrets folder.
+
+    Raises:
+        OSError: a secret cannot be read or written.
+    """
+    topics = Topics(settings.mqtt.root)
+    return [
+        admin_account(kept_password(paths, ADMIN)),
+        hub_account(kept_password(paths, HUB), topics, [source.filter for source in settings.sources]),
+        operator_account(kept_password(paths, OPERATOR), topics),
+    ]
+
+
+def lay_out(
+    folder: Path, place: Place, settings: Settings, accounts: Sequence[Account], *, owner: tuple[int, int] | None = None
+) -> tuple[Path, Path]:
+    """Write all that a broker started in ``folder / "data"`` needs; its configuration, and that working directory.
+
+    Args:
+        folder: exists.
+        place: where it listens, and its plugin.
+        settings: what the configuration says of queues and limits.
+        accounts: must be there as they are here; others are kept.
+        owner: user and group the broker becomes; ours when None.
+
+    Raises:
+        AccountsBroken, BrokerError, OSError: as :func:`prepare`.
+    """
+    data = folder / _DATA_FOLDER
+    data.mkdir(mode=0o700, exist_ok=True)
+    data.chmod(0o700)
+    if owner is not None:
+        _hand_over(data, owner)
+    repair_accounts(data / ACCOUNTS_FILE, accounts, Topics(settings.mqtt.root), owner=owner)
+    config = folder / _CONFIG_FILE
+    write_secret(config, render(place, settings.broker, settings.ingest.session_expiry).rstrip())
+    return config, data
 
 
 def repair_accounts(
