@@ -14,6 +14,7 @@ from hub.control import session_of
 from hub.messages import Control
 from wire.errors import PayloadError, Reason
 from wire.formats.base import RefusedValue
+from wire.formats.sequence import sequence_numbers
 from wire.formats.times import MIN_NS
 from wire.point import NS_PER_MS
 
@@ -104,6 +105,7 @@ class Intake:
                 decoded = route.decode(message.payload, route.context, _UNTIMED_NS if retained else arrival_ns)
             except PayloadError as error:
                 group.refuse(message, route.node, arrival_ns, error.reason, error.detail)
+                sequences += [(route.node, seq) for seq in sequence_numbers(message.payload)]
                 arrival_ns += 1
                 continue
             kept = decoded.points
@@ -127,6 +129,7 @@ class Intake:
         """Keep what can be kept of a message, refuse the rest by value."""
         kept: list[Point] = []
         refused: list[RefusedValue] = list(decoded.refused)
+        group.sequences += [(route.node, seq) for seq in _refused_numbers(message, decoded)]
         for point in decoded.points:
             if message.retain and point.ts_ns < _UNTIMED_NS + NS_PER_MS:
                 refused.append(_UNTIMED)
@@ -166,6 +169,14 @@ class Intake:
         if (session := session_of(body)) is not None:
             group.sequences.append((route.node, session))
         group.controls.append(Control(route, message, body, arrival_ns))
+
+
+def _refused_numbers(message: Incoming, decoded: Decoded) -> list[int]:
+    """Sequence numbers of the elements of an array that were refused as a whole."""
+    if not decoded.refused:
+        return []
+    taken = {point.seq for point in decoded.points}
+    return [seq for seq in sequence_numbers(message.payload) if seq not in taken]
 
 
 def _dropped(point: Point) -> tuple[int, int] | None:

@@ -98,6 +98,26 @@ def test_one_poisoned_value_leaves_its_neighbours_in_the_message_alone(rig: Rig)
     assert "humidity" in kept["detail"]
 
 
+def test_a_refused_message_is_covered_by_the_receipt_and_so_never_holds_up_an_outbox(rig: Rig) -> None:
+    ts = recent_ms()
+    rig.send([("iot/v1/outbox/status", b'{"state":"online","session":"s1","outbox":true}')])
+    rig.send(
+        [
+            ("iot/v1/outbox/telemetry/room", message(ts, 1.0, seq=1)),
+            ("iot/v1/outbox/telemetry/room", b'{"ts":%d,"values":{"temperature":null},"seq":2}' % ts),
+            ("iot/v1/outbox/telemetry/room", b'{"ts":"?","values":{"temperature":1},"seq":3}'),
+            ("iot/v1/outbox/telemetry/room", b'[{"values":{"t":1},"tags":1,"seq":4},{"values":{"t":1},"seq":5}]'),
+            ("iot/v1/outbox/telemetry/room", b'{"values":{"temperature":21.5},"seq":6'),
+            ("iot/v1/outbox/log", b'{"ts":"?","message":"hello","seq":7}'),
+            ("iot/v1/outbox/telemetry/room", message(ts + 10**9, 1.0, seq=8)),
+        ]
+    )
+    rig.settle()
+    topic = "iot/v1/outbox/stored"
+    wait_until(lambda: rig.retained(topic) == b'{"seq":8,"session":"s1"}', what=f"receipt: {rig.retained(topic)!r}")
+    assert rig.row("outbox")["missing"] == 0
+
+
 def test_a_series_that_changes_its_type_loses_no_value(rig: Rig) -> None:
     ts = recent_ms()
     values: list[float | bool | str] = [21.5, "22.5", True, "warm", "nan", 23.0]

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import json
 import os
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -167,6 +168,11 @@ class Rig:
     def reasons(self, node: str) -> dict[str, int]:
         """Rejects of a node by reason, partial ones too."""
         return dict(Counter(reject["reason"] for reject in self.hub.get("rejects", node=node, limit=1000)["items"]))
+
+    def retained(self, topic: str) -> bytes:
+        """The retained message of a topic; empty when there is none."""
+        argv = ["mosquitto_sub", "-p", str(self.broker.port), "-t", topic, "-C", "1", "-W", "1", "-N"]
+        return subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout
 
     def _is_settled(self) -> bool:
         rows = self.hub.get("ledger", node=SETTLED)["items"]  # none before the first marker
