@@ -16,7 +16,7 @@ import os
 import ssl
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from sqlalchemy import URL
@@ -65,6 +65,9 @@ if TYPE_CHECKING:
     from hub.nodes.model import Transition
     from hub.sinks import Sinks
     from wire.settings import MqttSettings
+
+#: A store that cannot be written to holds up the end no longer than this.
+_STOP_LIMIT_S: Final = 20.0
 
 _log = structlog.get_logger("hub.service")
 
@@ -191,11 +194,18 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             await stop.wait()
             _log.info("stopping: storing what has arrived")
             pipeline.stop()
-            await asyncio.wait({work})
+            await _last_group(work, pipeline)
             await said.say_offline(link)
             for task in others:
                 task.cancel()
         await controls.tick(clock_ns(), connected=False)
+
+
+async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:
+    done, _ = await asyncio.wait({work}, timeout=_STOP_LIMIT_S)
+    if not done:
+        _log.warning("what arrived last cannot be stored; it stays with the broker", why=pipeline.trouble)
+        work.cancel()
 
 
 # -- parts from settings ----------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hub.link import Batch
 from hub.store.base import WriteResult
 from tests.support.hotpath import Rig, Sent, status, telemetry
 from wire.errors import Reason
@@ -55,3 +56,13 @@ def test_what_the_store_took_nothing_of_is_refused_and_not_stored() -> None:
     assert settled.stored == {"n1": 1}
     assert settled.duplicate == {"n1": 1}
     assert settled.refused["n2", Reason.STORE_REFUSED] == 1
+
+
+def test_a_message_that_was_forgotten_shows_as_received_by_nobody() -> None:
+    group = decode()
+    batch = Batch(None)
+    batch.messages += [None] * 7  # type: ignore[list-item]  # one more than the group says anything about
+    group.batches.append(batch)
+    settled = group.settle(set(), set())
+    assert settled.received.total() == group.messages == 7
+    assert settled.received[""] == 2

@@ -8,11 +8,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from hub.ledger import Settled
 from hub.metrics import Metrics
 from hub.store.base import WriteResult
+from tests.support.hotpath import status, telemetry
+from tests.support.links import run
+from tests.support.pipelines import Bench
 from wire.errors import Reason
 from wire.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 
 def samples(metrics: Metrics) -> Mapping[tuple[str, str], float]:
@@ -72,3 +76,23 @@ def test_two_hubs_in_one_process_count_apart() -> None:
 
 def test_every_metric_says_what_it_is() -> None:
     assert all(family.documentation for family in text_string_to_metric_families(Metrics().text().decode()))
+
+
+def test_what_ledger_and_rejects_hold_is_asked_at_each_scrape(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with Bench(tmp_path) as bench:
+            metrics = bench.rig.metrics
+            metrics.books(bench.ledger, bench.rejects)
+            birth = status("online", session="s")
+            bench.link.deliver(
+                birth, telemetry({"values": {"a": 1}, "seq": 1}), telemetry({"values": {"a": 1}, "seq": 4})
+            )
+            bench.link.deliver(telemetry(b"junk"))
+            await bench.done(2)
+            found = samples(metrics)
+            assert found["iothub_missing_messages", ""] == 2
+            assert found["iothub_rejects_kept", ""] == 1
+            assert found["iothub_rejects_bytes", ""] > 4
+            assert found["iothub_unaccounted_messages", ""] == 0
+
+    run(test)
