@@ -26,10 +26,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.broker import mosquitto
+from bench.influxd import Influxd
 from bench.load import Load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _VALUES = 5
 HUB = ("-m", "hub.cli")
@@ -80,7 +81,7 @@ def null_run(port: int, load: Load) -> dict[str, float]:
 class Hub:
     """The real hub as a process, its counters read from ``/metrics``."""
 
-    def __init__(self, state: Path, port: int, store: str) -> None:
+    def __init__(self, state: Path, port: int, store: str, more: Mapping[str, str]) -> None:
         environment = {
             **os.environ,
             "IOTHUB_BROKER__MODE": "external",
@@ -88,6 +89,7 @@ class Hub:
             "IOTHUB_API__PORT": "0",
             "IOTHUB_STORE__KIND": store,
             "IOTHUB_LOG__LEVEL": "warning",
+            **more,
         }
         argv = [sys.executable, *HUB, "--state", str(state), "hub", "--json"]
         self._process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
@@ -153,8 +155,11 @@ def measure(messages: int, topics: int, store: str) -> dict[str, Any]:
             # A broker each: no queue, session or retained message of one run may weigh on the next.
             with mosquitto(Path(folder, f"null{qos}")) as (port, _):
                 null = null_run(port, load)
-            with mosquitto(Path(folder, f"hub{qos}")) as (port, _):
-                hub = Hub(Path(folder, f"state{qos}"), port, store)
+            with (
+                mosquitto(Path(folder, f"hub{qos}")) as (port, _),
+                Influxd(Path(folder, f"influx{qos}")) if store == "influx" else contextlib.nullcontext() as database,
+            ):
+                hub = Hub(Path(folder, f"state{qos}"), port, store, database.settings() if database else {})
                 try:
                     run = hub_run(hub, port, load)
                 finally:
@@ -198,7 +203,7 @@ def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench ingest")
     parser.add_argument("--messages", type=int, default=400_000)
     parser.add_argument("--topics", type=int, default=1000)
-    parser.add_argument("--store", choices=("duck", "memory"), default="duck")
+    parser.add_argument("--store", choices=("duck", "influx", "memory"), default="duck")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(argv)
     results = measure(given.messages, given.topics, given.store)

@@ -5,6 +5,7 @@
 #   need_venv            .venv with a Python that fits
 #   need_packages NAMES  .venv has the extras of pyproject.toml, as pinned in constraints.txt; quick when nothing changed
 #   need_mosquitto       the broker and its command line clients are installed
+#   need_databases       the time-series databases that tests write to are installed
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -112,4 +113,19 @@ need_mosquitto() {
       ;;
     *) die "Mosquitto 2.0.11 or newer is missing; see https://mosquitto.org/download/" ;;
   esac
+}
+
+need_databases() {
+  if has influxd && has victoria-metrics; then return; fi
+  local had_influx=true had_victoria=true
+  has influxd || had_influx=false
+  has victoria-metrics || had_victoria=false
+  apt_install influxdb victoria-metrics ||
+    die "InfluxDB and VictoriaMetrics are missing, which tests write to; on Debian, as root: apt-get install influxdb victoria-metrics"
+  # The packages start servers of their own; tests start theirs. What was there before stays.
+  if [ -d /run/systemd/system ]; then
+    [ "$had_influx" = true ] || as_root systemctl disable --now influxdb >&2 || say "Could not stop the package's own InfluxDB"
+    [ "$had_victoria" = true ] || as_root systemctl disable --now victoria-metrics >&2 ||
+      say "Could not stop the package's own VictoriaMetrics"
+  fi
 }

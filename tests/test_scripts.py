@@ -100,6 +100,19 @@ def test_mosquitto_is_installed_only_where_it_is_missing(clone: Path) -> None:
     assert (missing.returncode, calls(clone)) == (0, ["apt mosquitto mosquitto-clients"])
 
 
+def test_the_databases_of_tests_are_installed_only_where_one_is_missing(clone: Path) -> None:
+    there = bash(clone, 'has() { true; }; apt_install() { echo "apt $*" >> calls; }; need_databases')
+    assert (there.returncode, calls(clone)) == (0, [])
+    one = bash(clone, 'has() { [ "$1" = influxd ]; }; apt_install() { echo "apt $*" >> calls; }; need_databases')
+    assert (one.returncode, calls(clone)) == (0, ["apt influxdb victoria-metrics"])
+
+
+def test_who_cannot_install_the_databases_is_told_how(clone: Path) -> None:
+    done = bash(clone, "has() { false; }; apt_install() { false; }; need_databases")
+    assert done.returncode == 1
+    assert "apt-get install influxdb victoria-metrics" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("system", "tool", "advice"),
     [

@@ -115,6 +115,9 @@ class InfluxStore:
             await self._reach()
         except StoreUnavailable as error:
             _log.warning("InfluxDB is not there yet; going on without what it holds until it is", why=str(error))
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

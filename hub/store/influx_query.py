@@ -79,6 +79,10 @@ class Asker:
         where = f"InfluxDB at {self._http.access.url}"
         if status in _REFUSED:
             return Unreadable(f"{where} lets us not read {self._database!r}: {said}; give a token or user that may")
+        if "retention policy not found" in said:
+            return StoreUnavailable(
+                f"{where}: {said}; create the retention policy, or correct store.influx.retention_policy", 10.0
+            )
         if "database not found" in said or "not found" in said or status == 404:  # noqa: PLR2004  the status itself
             return StoreUnavailable(
                 f"{where}: {said}; create database (bucket, DBRP) {self._database!r}, or correct store.influx.database",

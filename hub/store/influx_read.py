@@ -105,10 +105,10 @@ class Reader:
 
     async def _find(self, part: _Part, floor_ns: int) -> _Found:
         query, chosen, found = part.query, part.chosen, _Found()
-        # Where there is nothing, windows cost the server time all the same.
-        start = max(query.start_ns, min(series.first_ns for series in chosen), 0)
+        start = max(query.start_ns, 0)
+        # What a write beside this one has stored so far is not shown before all of it is.
         stop = min(query.stop_ns, max(series.last_ns for series in chosen) + 1)
-        raw = _Piece(max(start, floor_ns), stop)
+        raw = _Piece(max(start, floor_ns, min(series.first_ns for series in chosen)), stop)
         if start >= stop:
             return found
         if query.every_ns is not None:

@@ -79,7 +79,8 @@ def text(value: str) -> str:
 
 def regex(pattern: str) -> str:
     """A regular expression, delimited; ``pattern`` is one in the syntax of RE2."""
-    # A backslash before a control character escapes it; written as \x.. it needs none.
+    # A backslash before a control character escapes it; written as \x.. it needs none. Nor may a backslash escape
+    # another: the scanner sees an escaped delimiter in the second one and what follows.
     bare = "".join(_without_escaped_controls(pattern))
     return f"/{bare.translate(_REGEX)}/"
 
@@ -117,10 +118,10 @@ def of_nodes(nodes: Iterable[str]) -> str:
 
 
 def matches_glob(of: str, glob: str) -> str:
-    """A condition on a tag (quoted): all of it matches a shell glob."""
+    """A condition on a tag (quoted) that holds where all of it matches a shell glob, and for names that are coded."""
     if not any(char in glob for char in "*?["):
         return f"{of} = {text(stored_tag(glob))}"
-    return f"{of} =~ {regex(f'(?s)^(?:{glob_regex(glob)})$')}"
+    return f"({of} =~ {regex(f'(?s)^(?:{glob_regex(glob)})$')} OR {of} =~ /%[0-9A-F]{{2}}/)"
 
 
 def tag_set(key: SeriesKey) -> TagSet:
@@ -145,7 +146,7 @@ def _without_escaped_controls(pattern: str) -> Iterable[str]:
     while at < len(pattern):
         pair = pattern[at : at + 2]
         if pair[0] == "\\" and len(pair) > 1:
-            yield pair[1] if pair[1] < " " or pair[1] in "\x7f/" else pair
+            yield "\\x5c" if pair == "\\\\" else pair[1] if pair[1] < " " or pair[1] in "\x7f/" else pair
             at += 2
         else:
             yield pair[0]

@@ -4,10 +4,11 @@ r"""Points → InfluxDB line protocol: one line a point, numbers as floats, time
 
     room,floor=1,node=dev1 temperature=21.5,door=t,text="a \"b\"" 1763750000000000000
 
-Line protocol has no way to write some names: a control character, a backslash at the end, a comment sign at the start
-of a measurement, the reserved names. Such a character is written as ``%`` and two capital hexadecimal digits; a ``%``
-that would read as one of these is written ``%25``. So every name fits, no two become one, and :func:`original_name`
-gives the name back. An empty tag value is the same as no tag. (InfluxDB OSS documentation, "Line protocol reference".)
+Line protocol has no way to write some names: a control character, a backslash before a separator, a comment sign at
+the start of a measurement, the reserved names. Such a character is written as ``%`` and two capital hexadecimal
+digits; a ``%`` that would read as one of these is written ``%25``. So every name fits, no two become one, and
+:func:`original_name` gives the name back. An empty tag value is the same as no tag.
+(InfluxDB OSS documentation, "Line protocol reference".)
 
 What depends on the key and the names of the fields alone is put together once and kept as a template; numbers are
 written a whole batch at a time. Measured, 5 numbers a point, joined and encoded: 2.4 µs a point.
@@ -35,7 +36,8 @@ RESERVED: Final = frozenset({"time", "_time", "_field", "_measurement"})
 #: Templates and names kept before all are forgotten: bounds memory where names never repeat.
 _MOST_KEPT: Final = 1 << 17
 
-_CODED: Final = re.compile(r"[\x00-\x1f\x7f]|\\\Z|%(?=[0-9A-F]{2})")
+#: A backslash before a letter or digit (``C:\Temp``) is itself to every reader; before others, readers disagree.
+_CODED: Final = re.compile(r"[\x00-\x1f\x7f]|\\(?![0-9A-Za-z])|%(?=[0-9A-F]{2})")
 _CODE: Final = re.compile("%([0-9A-F]{2})")
 _measurement_escapes: Final = partial(re.compile(r"([, ])").sub, r"\\\1")
 _key_escapes: Final = partial(re.compile(r"([,= ])").sub, r"\\\1")

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hub.store.influx import Target
+from hub.store.influx import InfluxStore, Target
 from hub.store.influx_http import Access
 from tests.support.mosquitto import Process, free_port
+from tests.support.stores import NOON
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class Influxd(Process):
     def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Token {TOKEN}"} if self.generation > 1 else {}
         return httpx.request(method, self.url + path, headers=headers, timeout=30, **more)
+
+
+def opened(server: Influxd, database: str, **access: Any) -> InfluxStore:
+    """A store in this database, not open yet; its clock stands still."""
+    return InfluxStore(server.target(database, **access), clock_ns=lambda: NOON)
 
 
 class VictoriaMetrics(Process):
