@@ -163,6 +163,8 @@ class ApiSettings(_Section):
     token_lifetime: _Positive = 12 * 3600.0
     #: Most rows a query returns.
     max_rows: int = Field(default=1_000_000, ge=1)
+    #: File whose only line is a token that may read ``/metrics`` and nothing else.
+    metrics_token_file: Path | None = None
 
 
 def _known_format(name: str) -> str:

@@ -2,10 +2,13 @@
 
 Everything below ``/api/v1`` but ``POST token`` needs one. ``/health`` answers tersely without. ``/metrics`` needs one
 unless the client is on this machine and speaks to it directly (no proxy between, and addressed by a loopback name, so
-that a page in a browser cannot reach it through a name of its own).
+that a page in a browser cannot reach it through a name of its own); ``api.metrics_token_file`` holds one that opens
+nothing else.
 """
 
+import hmac
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Final
 
 from fastapi import Depends, Security
@@ -15,6 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError
 from hub.nodes.users import Caller
+from hub.paths import read_secret
 
 _BEARER: Final = HTTPBearer(
     auto_error=False,
@@ -66,6 +70,22 @@ ChangingCaller = Annotated[Caller, Depends(changing_caller)]
 def client_address(connection: HTTPConnection) -> str:
     """Address of the other end of the TCP connection; headers of proxies are not believed."""
     return connection.client.host if connection.client is not None else "unknown"
+
+
+def may_scrape(connection: HTTPConnection, token_file: Path | None) -> bool:
+    """Whether the request has the token of ``api.metrics_token_file``; read anew each time, so that it can be changed.
+
+    Raises:
+        ProblemError: 503, the file cannot be read.
+    """
+    kind, _, given = connection.headers.get("authorization", "").partition(" ")
+    if token_file is None or kind.lower() != "bearer":
+        return False
+    try:
+        wanted = read_secret(token_file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProblemError(503, f"The hub cannot read api.metrics_token_file: {error}") from error
+    return bool(wanted) and hmac.compare_digest(given.strip().encode(), wanted.encode())
 
 
 def is_local(connection: HTTPConnection) -> bool:

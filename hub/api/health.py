@@ -5,7 +5,7 @@ import time
 from fastapi import APIRouter, Request, Response
 
 from hub.api import schemas
-from hub.api.auth import OptionalCaller, is_local, unauthorised
+from hub.api.auth import OptionalCaller, is_local, may_scrape, unauthorised
 from hub.api.parts import PartsOf
 from wire.version import __version__
 
@@ -31,6 +31,7 @@ async def health(response: Response, parts: PartsOf, caller: OptionalCaller) -> 
 @router.get("/metrics", response_class=Response)
 async def metrics(request: Request, parts: PartsOf, caller: OptionalCaller) -> Response:
     """Prometheus metrics about the hub itself. Needs a token, but not from this machine."""
-    if caller is None and not is_local(request):
+    may_read = caller is not None or is_local(request) or may_scrape(request, parts.settings.api.metrics_token_file)
+    if not may_read:
         raise unauthorised(given="authorization" in request.headers)
     return Response(parts.metrics_text(), media_type=_PROMETHEUS)
