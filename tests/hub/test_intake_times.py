@@ -9,6 +9,7 @@ import pytest
 from hub.config import SourceSettings
 from tests.support.hotpath import NOW_MS, NOW_NS, Rig, Sent, status, telemetry
 from wire.errors import Reason
+from wire.formats.base import Limits
 from wire.messages import NodeState, Status
 from wire.point import NS_PER_S, Point, SeriesKey
 
@@ -140,6 +141,29 @@ def test_the_number_of_a_message_counts_whatever_becomes_of_its_values() -> None
     group = Rig().decode(telemetry({"ts": 0, "values": {"a": 1}, "seq": 3}))
     assert [reject.reason for reject in group.rejects] == [Reason.TOO_OLD]
     assert group.sequences == [("n1", 3)]
+
+
+@pytest.mark.parametrize(
+    ("message", "numbers"),
+    [
+        (telemetry({"values": {}, "seq": 3}), [3]),
+        (telemetry({"values": {"a": None}, "seq": 0, "ts": "never"}), [0]),
+        (telemetry({"values": {"a": 1}, "tags": {"node": "x"}, "seq": 3}), [3]),
+        (telemetry({"values": {"a": "x" * 3000}, "seq": 3}), [3]),
+        (telemetry([{"values": {"a": 1}, "seq": 1}, {"values": {}, "seq": 2}, 7, {"values": {}, "seq": 4}]), [1, 2, 4]),
+        (telemetry({"values": {"a": 1, "b": [[]], "": 1}, "seq": 3}), [3]),
+        (telemetry({"values": {}, "seq": -3}), []),
+        (telemetry({"values": {}, "seq": "3"}), []),
+        (telemetry(b"[" * 100_000), []),
+        (Sent("plain/n1", b""), []),
+    ],
+)  # fmt: skip
+def test_the_number_of_a_refused_message_counts_or_its_node_would_send_it_for_ever(
+    message: Sent, numbers: list[int]
+) -> None:
+    group = Rig(PLAIN, limits=Limits(payload_bytes=2000)).decode(message)
+    assert len(group.rejects) == 1
+    assert group.sequences == [("n1", number) for number in numbers]
 
 
 @pytest.mark.parametrize(
