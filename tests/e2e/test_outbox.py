@@ -173,7 +173,7 @@ def test_a_killed_agent_sends_at_its_next_start_what_it_had_sampled(place: Place
 
 
 def test_after_an_outage_the_newest_sample_comes_before_the_backlog_is_through(place: Place) -> None:
-    count = 4000
+    count = 8000
     place.put(count)
     with place.agent():
         place.wait_live()
