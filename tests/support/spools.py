@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from hub.store.base import Rejected, StoreUnavailable, WriteResult
 from hub.store.memory import MemoryStore
 from hub.store.passing import PassingStore
+from hub.store.spool import Spool
+from hub.store.spooled import SpooledStore
 from tests.support.stores import NOON
+from tests.support.waiting import eventually
 from wire.point import NS_PER_S, Point, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
 
     from hub.store.base import Store, StoreBroken
-    from hub.store.spool import Spool
 
 KEY = SeriesKey("dev1", "room", (("floor", "2"),))
 
@@ -106,3 +108,44 @@ class ScriptedStore(PassingStore):
 def away(text: str = "connection refused") -> StoreUnavailable:
     """What a store says that is not there."""
     return StoreUnavailable(text)
+
+
+class Rejecting:
+    """Keeps what was refused at replay; fails as often as a test wants."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[int, str]] = []
+        self.failures: list[Exception] = []
+
+    async def __call__(self, refused: Sequence[tuple[Point, Rejected]]) -> None:
+        if self.failures:
+            raise self.failures.pop()
+        self.kept += [(numbers([point])[0], rejected.reason) for point, rejected in refused]
+
+
+class SpooledRig:
+    """A scripted store behind a spool in ``folder``."""
+
+    def __init__(self, folder: Path, **more: Any) -> None:
+        self.store = ScriptedStore()
+        self.spool = Spool(folder, max_bytes=more.pop("max_bytes", 1 << 20), segment_bytes=2000)
+        self.rejects = Rejecting()
+        self.spooled = SpooledStore(
+            self.store, self.spool, name="influx", on_refused=self.rejects, **{"retry_s": 0.01, **more}
+        )
+
+    async def empty(self) -> None:
+        """Wait until everything is replayed."""
+        await eventually(lambda: self.spool.is_empty, what="the spool is empty")
+
+
+def running(folder: Path, body: Callable[[SpooledRig], Coroutine[Any, Any, None]], **more: Any) -> SpooledRig:
+    """Let ``body`` use a rig that is open; the rig, closed."""
+    rig = SpooledRig(folder, **more)
+
+    async def main() -> None:
+        async with rig.spooled:
+            await body(rig)
+
+    asyncio.run(main())
+    return rig

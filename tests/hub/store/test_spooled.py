@@ -3,62 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hub.statefaults import StateFull
-from hub.store import spooled as spooled_module
 from hub.store.base import StoreBroken, StoreUnavailable
-from hub.store.spool import Spool
-from hub.store.spooled import SpooledStore
-from tests.support.spools import ScriptedStore, away, batch, numbers
-from tests.support.stores import ALL, samples
-from tests.support.waiting import eventually
+from tests.support.spools import SpooledRig as Rig
+from tests.support.spools import away, batch, running
+from tests.support.stores import samples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
-
-    from hub.store.base import Rejected, Store
-    from wire.point import Point
-
-
-class Rejecting:
-    """Keeps what was refused at replay; fails as often as a test wants."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[int, str]] = []
-        self.failures: list[Exception] = []
-
-    async def __call__(self, refused: Sequence[tuple[Point, Rejected]]) -> None:
-        if self.failures:
-            raise self.failures.pop()
-        self.kept += [(numbers([point])[0], rejected.reason) for point, rejected in refused]
-
-
-class Rig:
-    def __init__(self, folder: Path, **more: Any) -> None:
-        self.store = ScriptedStore()
-        self.spool = Spool(folder, max_bytes=more.pop("max_bytes", 1 << 20), segment_bytes=2000)
-        self.rejects = Rejecting()
-        self.spooled = SpooledStore(
-            self.store, self.spool, name="influx", on_refused=self.rejects, **{"retry_s": 0.01, **more}
-        )
-
-    async def empty(self) -> None:
-        await eventually(lambda: self.spool.is_empty, what="the spool is empty")
-
-
-def running(folder: Path, body: Callable[[Rig], Coroutine[Any, Any, None]], **more: Any) -> Rig:
-    rig = Rig(folder, **more)
-
-    async def main() -> None:
-        async with rig.spooled:
-            await body(rig)
-
-    asyncio.run(main())
-    return rig
 
 
 def test_while_the_store_answers_nothing_touches_the_disk(tmp_path: Path) -> None:
@@ -116,27 +71,6 @@ def test_the_store_says_when_it_wants_to_be_asked_again(tmp_path: Path) -> None:
         await rig.spooled.write(batch(3))
         await asyncio.sleep(0.1)  # time in which it must not be asked
         assert rig.store.attempts == 1
-
-    running(tmp_path, body)
-
-
-def test_live_batches_overtake_the_backlog_which_keeps_its_order(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(spooled_module, "_REPLAY_POINTS", 1)
-
-    async def body(rig: Rig) -> None:
-        rig.store.error = away()
-        for start in range(0, 60, 3):
-            await rig.spooled.write(batch(start))
-        rig.store.error = None
-        while rig.spooled.trouble:  # noqa: ASYNC110  nothing tells it but the state itself
-            await asyncio.sleep(0)  # no later than the first answer
-        await rig.spooled.write(batch(1000))
-        await rig.empty()
-        written = rig.store.all_written()
-        assert [number for number in written if number < 1000] == list(range(60))
-        assert written.index(1000) < len(written) - 3, "live did not wait for the end of the backlog"
 
     running(tmp_path, body)
 
@@ -212,65 +146,6 @@ def test_a_full_spool_raises_and_says_both_why_and_goes_on_by_itself(tmp_path: P
     running(tmp_path, body, max_bytes=8000)
 
 
-def test_points_refused_at_replay_go_to_the_callback_with_the_reason_of_the_server(tmp_path: Path) -> None:
-    async def body(rig: Rig) -> None:
-        rig.store.error = away()
-        for start in range(0, 12, 3):
-            await rig.spooled.write(batch(start))
-        rig.store.bad = {4, 8}
-        rig.store.error = None
-        await rig.empty()
-        assert rig.rejects.kept == [(4, "bad point"), (8, "bad point")]
-        assert len((await samples(rig.spooled))["n"]) == 10
-
-    running(tmp_path, body)
-
-
-def test_what_cannot_be_kept_as_a_reject_yet_is_not_forgotten(tmp_path: Path) -> None:
-    async def body(rig: Rig) -> None:
-        rig.rejects.failures = [StateFull("no space"), away()]
-        rig.store.error = away()
-        await rig.spooled.write(batch(0))
-        rig.store.bad = {1}
-        rig.store.error = None
-        await rig.empty()
-        assert rig.rejects.kept == [(1, "bad point")]
-
-    running(tmp_path, body)
-
-
-def test_the_backlog_of_an_earlier_process_is_replayed_without_any_new_batch(tmp_path: Path) -> None:
-    async def first(rig: Rig) -> None:
-        rig.store.error = away()
-        for start in range(0, 30, 3):
-            await rig.spooled.write(batch(start))
-
-    async def second(rig: Rig) -> None:
-        await rig.empty()
-        assert rig.store.all_written() == list(range(30))
-
-    running(tmp_path, first)
-    running(tmp_path, second)
-
-
-def test_who_wants_to_know_what_the_store_holds_is_called_before_its_first_write_and_not_again(tmp_path: Path) -> None:
-    told: list[int] = []
-
-    async def tell(store: Store) -> None:
-        told.append(len(await store.series(ALL)))
-        if len(told) == 1:
-            raise away("not yet")
-
-    async def body(rig: Rig) -> None:
-        for start in range(0, 9, 3):
-            await rig.spooled.write(batch(start))
-        await rig.empty()
-        assert sorted(rig.store.all_written()) == list(range(9))
-
-    running(tmp_path, body, on_reached=tell)
-    assert told == [0, 0]
-
-
 def test_a_store_that_is_broken_at_the_start_stops_the_start(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.store.closed_for = StoreBroken("wrong credentials")
@@ -296,18 +171,3 @@ def test_closing_does_not_wait_for_a_store_that_hangs(tmp_path: Path) -> None:
         assert rig.store.all_written() == [0, 1, 2]
 
     running(tmp_path, later)
-
-
-def test_a_mistake_in_the_replay_is_raised_by_the_next_write(tmp_path: Path) -> None:
-    async def body(rig: Rig) -> None:
-        rig.rejects.failures = [ZeroDivisionError("a mistake")]
-        rig.store.error = away()
-        await rig.spooled.write(batch(0))
-        rig.store.bad = {1}
-        rig.store.error = None
-        await eventually(lambda: not rig.rejects.failures)
-        await asyncio.sleep(0)
-        with pytest.raises(ZeroDivisionError):
-            await rig.spooled.write(batch(3))
-
-    running(tmp_path, body)
