@@ -169,3 +169,13 @@ def test_empty_names_cannot_be_written() -> None:
     assert not is_writable(SeriesKey("", "m"), ["a"])
     assert not is_writable(SeriesKey("n", ""), ["a"])
     assert not is_writable(SeriesKey("n", "m", (("", "x"),)), ["a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [("a\\ b", "a%5C b"), ("a\\,b", "a%5C,b"), ("a\\", "a%5C"), ("a\\\\b", "a%5C\\b"), ("C:\\Temp", "C:\\Temp")],
+)
+def test_a_backslash_that_readers_disagree_on_is_coded(name: str, stored: str) -> None:
+    assert {stored_key(name), stored_measurement(name), stored_tag(name)} == {stored}
+    (line,) = LineEncoder().encode([Point(SeriesKey(name, name, ((name, name),)), NOW, {name: 1.0})])
+    assert parse_line(line)["fields"] == {stored: 1.0}
