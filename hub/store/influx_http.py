@@ -71,6 +71,8 @@ class Reply:
     retry_after_s: float | None = None
     #: Header ``X-Influxdb-Version``, or empty.
     version: str = ""
+    #: Header ``Date``, or empty.
+    date: str = ""
 
 
 class Http:
@@ -113,6 +115,12 @@ class Http:
         headers = {"Content-Type": "text/plain; charset=utf-8", **({"Content-Encoding": "gzip"} if is_gzip else {})}
         return await self._request("POST", path, parameters, body, headers)
 
+    async def json(
+        self, method: str, path: str, parameters: Mapping[str, str] | None = None, body: bytes | None = None
+    ) -> Reply:
+        """A request of the management API of 2.x or 3.x, with JSON as its body; otherwise as :meth:`get`."""
+        return await self._request(method, path, parameters, body, {"Content-Type": "application/json"})
+
     async def _request(
         self,
         method: str,
@@ -129,7 +137,8 @@ class Http:
             ) as response:
                 body = await response.read()
                 version = response.headers.get("X-Influxdb-Version", "")
-                return Reply(response.status, body, retry_after_s(response.headers), version)
+                date = response.headers.get("Date", "")
+                return Reply(response.status, body, retry_after_s(response.headers), version, date)
 
 
 @contextmanager
