@@ -55,7 +55,7 @@ from hub.runfile import Announcement, Running, remove_run, write_run
 from hub.sinks import make_sinks, remember_types, remember_types_if_there, spool_gauges
 from wire.formats.base import Limits
 from wire.point import NS_PER_S
-from wire.topics import Topics
+from wire.topics import Topics, without_covered
 from wire.version import __version__
 
 if TYPE_CHECKING:
@@ -127,8 +127,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
 
         link = Link(
             _link_options(settings, mqtt, said.will()),
-            [Filter(topics.every()), Filter(topics.every_status(), snapshot=True)]
-            + [Filter(source.filter) for source in settings.sources]
+            [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
+            + [Filter(topics.every_status(), snapshot=True)]
             + [Filter(topic, optional=True) for topic in broker_watch.TOPICS],
             on_connect=connected,
         )

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from wire.errors import Reason, TopicError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DEFAULT_ROOT: Final = "iot/v1"
 #: Node ids, measurements, commands and reply ids are one topic level each.
@@ -209,3 +212,28 @@ def matches(topic_filter: str, topic: str) -> bool:
         if i >= len(got) or level not in ("+", got[i]):
             return False
     return len(wanted) == len(got)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether ``wide`` matches every topic that the filter ``narrow`` matches."""
+    if narrow.startswith("$") and not wide.startswith("$"):
+        return False
+    if narrow == "#":
+        return wide in ("#", "+/#")  # every topic has a first level
+    asked, given = wide.split("/"), narrow.split("/")
+    for i, level in enumerate(asked):
+        if level == "#":
+            return True
+        if i >= len(given) or given[i] == "#" or level not in ("+", given[i]):
+            return False
+    return len(asked) == len(given)
+
+
+def without_covered(topic_filters: Iterable[str]) -> list[str]:
+    """The filters that no other one covers, in order: a broker delivers a message once for each that matches it."""
+    kept: list[str] = []
+    for topic_filter in topic_filters:
+        if not any(covers(other, topic_filter) for other in kept):
+            kept = [other for other in kept if not covers(topic_filter, other)]
+            kept.append(topic_filter)
+    return kept

@@ -6,7 +6,18 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from wire.errors import Reason, TopicError
-from wire.topics import Address, Kind, Topics, check_filter, check_name, check_node_id, check_root, matches
+from wire.topics import (
+    Address,
+    Kind,
+    Topics,
+    check_filter,
+    check_name,
+    check_node_id,
+    check_root,
+    covers,
+    matches,
+    without_covered,
+)
 
 TOPICS = Topics()
 
@@ -153,3 +164,31 @@ def test_every_filter_of_the_grammar_is_taken(topic_filter: str) -> None:
 def test_a_filter_with_a_wildcard_out_of_place_is_refused(topic_filter: str) -> None:
     with pytest.raises(TopicError):
         check_filter(topic_filter)
+
+
+def _witnesses(topic_filter: str) -> list[str]:
+    """Topics that only a filter matches which covers this one: levels that no filter names stand for its wildcards."""
+    levels = ["other" if level == "+" else level for level in topic_filter.split("/")]
+    if levels[-1] != "#":
+        return ["/".join(levels)]
+    return ["/".join([*levels[:-1], *more]) for more in ([], ["other"], ["other", "other"]) if levels[:-1] or more]
+
+
+@given(_filters.filter(bool), _filters.filter(bool))
+def test_a_filter_covers_another_when_it_matches_all_that_the_other_does(wide: str, narrow: str) -> None:
+    assert covers(wide, narrow) == all(matches(wide, topic) for topic in _witnesses(narrow))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"),
+    [
+        ([], []),
+        (["iot/v1/#", "zigbee2mqtt/#"], ["iot/v1/#", "zigbee2mqtt/#"]),
+        (["iot/v1/#", "iot/v1/+/telemetry/raw"], ["iot/v1/#"]),
+        (["tele/+/SENSOR", "tele/#", "stat/a"], ["tele/#", "stat/a"]),
+        (["a/b", "a/b"], ["a/b"]),
+        (["iot/v1/#", "#", "$SYS/broker/uptime"], ["#", "$SYS/broker/uptime"]),
+    ],
+)
+def test_filters_that_another_covers_are_left_out(wanted: list[str], kept: list[str]) -> None:
+    assert without_covered(wanted) == kept
