@@ -94,7 +94,7 @@ def test_what_is_written_is_read_back_by_our_own_reader(batch: list[Point]) -> N
 
 
 def other_reads(value: Value) -> bool:
-    """That reader refuses NUL and numbers below the normal range; InfluxDB does not, as the store suite shows."""
+    """Whether it reads ``value``: it refuses NUL and numbers below the normal range, InfluxDB does not."""
     if isinstance(value, str):
         return "\0" not in value
     return value == 0 or abs(value) >= sys.float_info.min
