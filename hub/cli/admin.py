@@ -35,6 +35,7 @@ def doctor(
     from dataclasses import asdict
 
     from hub.cli import doctor as checks
+    from hub.cli import finding as verdicts
     from hub.cli.output import paint, print_json
     from hub.text import printable
 
@@ -48,5 +49,5 @@ def doctor(
             )
     if as_json:
         print_json([asdict(finding) for finding in findings])
-    if any(finding.verdict == checks.FAILED for finding in findings):
+    if any(finding.verdict == verdicts.FAILED for finding in findings):
         raise typer.Exit(FAILED)

@@ -1,8 +1,8 @@
 """``iothub doctor``: tries every link of the chain on the running system, and says what to do about each that fails.
 
-    state ─▶ secrets, disk, mosquitto ─▶ hub ─▶ API ─▶ its own health
-                                          ├─▶ broker login ─▶ store (a probe goes in and comes back)
-                                          └─▶ clocks, agent
+    state ─▶ secrets, disk, mosquitto, InfluxDB ─▶ hub ─▶ API ─▶ its own health
+                                                    ├─▶ broker login ─▶ store (a probe goes in and comes back)
+                                                    └─▶ clocks, agent
 
 A check that needs one that failed is skipped.
 """
@@ -28,6 +28,8 @@ from hub.broker.errors import BrokerMissing
 from hub.broker.locate import find_plugin, find_program
 from hub.cli.base import CliError, state_paths
 from hub.cli.client import Api, connected
+from hub.cli.doctor_influx import examine_influx
+from hub.cli.finding import FAILED, OK, SKIPPED, Finding
 from hub.cli.output import parse_time
 from hub.cli.units import size
 from hub.config import BrokerMode, default_hub_id
@@ -43,25 +45,12 @@ if TYPE_CHECKING:
     from hub.cli.base import Options
     from hub.config import Settings
 
-OK: Final = "ok"
-FAILED: Final = "failed"
-SKIPPED: Final = "skipped"
 _PROBE_NODE: Final = "iothub-doctor"
 _PROBE_LIMIT_S: Final = 5.0
 _PROBE_EVERY_S: Final = 0.05
 _ROOM_BYTES: Final = 1 << 30
 _SKEW_S: Final = 5.0
 _OTHERS: Final = 0o077
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Outcome of one check."""
-
-    name: str
-    verdict: str
-    #: What is seen, and for a failure what to do.
-    text: str
 
 
 @dataclass(slots=True)
@@ -141,6 +130,10 @@ def _mosquitto(patient: _Patient) -> Iterator[Finding]:
         return
     said = subprocess.run([str(program), "-h"], capture_output=True, text=True, timeout=10, check=False).stdout
     yield Finding("mosquitto", OK, f"{said.partition(chr(10))[0] or program}, {program}, {plugin.name}")
+
+
+def _influx(patient: _Patient) -> Iterator[Finding]:
+    yield from examine_influx(patient.settings)
 
 
 def _hub(patient: _Patient) -> Iterator[Finding]:
@@ -290,6 +283,7 @@ _CHECKS: Final[tuple[tuple[str, frozenset[str], Callable[[_Patient], Iterator[Fi
     ("secrets", frozenset({"state"}), _secrets),
     ("disk", frozenset({"state"}), _disk),
     ("mosquitto", frozenset(), _mosquitto),
+    ("InfluxDB", frozenset(), _influx),
     ("hub", frozenset({"state"}), _hub),
     ("API", frozenset({"hub"}), _api),
     ("broker", frozenset({"hub"}), _broker),

@@ -6,12 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from hub.cli.base import Options
-from hub.cli.doctor import Finding, examine
+from hub.cli.doctor import examine
 from hub.paths import StatePaths, write_secret
 from hub.runfile import Running, write_run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hub.cli.finding import Finding
 
 
 def findings(state: Path) -> dict[str, Finding]:
