@@ -6,6 +6,7 @@
 #   need_packages NAMES  .venv has the extras of pyproject.toml, as pinned in constraints.txt; quick when nothing changed
 #   need_mosquitto       the broker and its command line clients are installed
 #   need_databases       the time-series databases that tests write to are installed
+#   need_systemd_analyze what checks systemd's units is installed, where it can be
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -128,4 +129,9 @@ need_databases() {
     [ "$had_victoria" = true ] || as_root systemctl disable --now victoria-metrics >&2 ||
       say "Could not stop the package's own VictoriaMetrics"
   fi
+}
+
+need_systemd_analyze() {
+  has systemd-analyze || apt_install systemd ||
+    say "systemd-analyze is missing: tests of scripts/systemd are skipped"
 }

@@ -117,7 +117,7 @@ def test_every_command_that_a_page_names_exists() -> None:
 
 def test_every_script_that_a_page_names_exists() -> None:
     named = {word for page in PAGES for word in re.findall(r"\bscripts/([a-z]+)", page.read_text(encoding="utf-8"))}
-    assert {name for name in named if not (ROOT / "scripts" / name).is_file()} == set()
+    assert {name for name in named if not (ROOT / "scripts" / name).exists()} == set()
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
