@@ -12,11 +12,13 @@ import pytest
 
 from bench.broker import Broker
 from bench.load import connect, encoded
-from tests.support.faults import SCALE, Rig, message, recent_ms
+from tests.support.faults import SCALE, message, recent_ms
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.support.faults import Rig
 
 GOOD = 10_000 * min(SCALE, 10)
 
@@ -129,19 +131,6 @@ def test_a_series_that_changes_its_type_loses_no_value(rig: Rig) -> None:
     said = [line for line in rig.hub.said().splitlines() if "another type" in line and '"changing"' in line]
     assert len(said) == 1, "one event a series, not one a message"
     assert all(word in said[0] for word in ("room", "temperature", "22.5"))
-
-
-def test_a_series_remembers_its_type_over_a_restart_of_the_hub(tmp_path: Path) -> None:
-    ts = recent_ms()
-    with Rig(tmp_path) as rig:
-        rig.send([("iot/v1/dev/telemetry/room", message(ts, 21.5))])
-        rig.settle()
-        rig.hub.kill()
-        rig.hub.start()
-        rig.send([("iot/v1/dev/telemetry/room", message(ts + 1, "warm"))])
-        rig.settle()
-        assert rig.samples("dev") == [(ts, 21.5)]
-        assert rig.samples("dev", "room.temperature_text") == [(ts + 1, "warm")]
 
 
 def test_a_cardinality_bomb_ends_at_the_limit_and_harms_no_other_node(rig: Rig) -> None:

@@ -119,8 +119,10 @@ def test_a_hub_that_starts_to_many_retained_messages_takes_them_as_what_they_are
 
         rig.hub.stop()
         rig.hub.start()
+        rig.send([("iot/v1/kept-0/telemetry/room", message(ts + 1, "warm"))])
         rig.settle(60)
+        assert rig.samples("kept-0", "room.temperature_text") == [(ts + 1, "warm")], "types outlive a restart"
         rig.hub.stop()
         books = rig.balance()
-    assert books.total("stored") == len(timed) + 2, "the two markers, and nothing again after the restart"
+    assert books.total("stored") == len(timed) + 3, "the markers and the last one, and nothing again after the restart"
     assert books.refused() == {"retained-snapshot": len(untimed)}
