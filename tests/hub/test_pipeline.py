@@ -142,7 +142,7 @@ def test_what_arrives_during_a_write_becomes_one_group_and_two_groups_never_over
 
 def test_few_messages_wait_for_others_a_while(tmp_path: Path) -> None:
     async def test() -> None:
-        async with Bench(tmp_path, linger_s=0.2) as bench:
+        async with Bench(tmp_path, linger_s=0.5) as bench:
             bench.link.deliver(telemetry({"a": 1}))
             await asyncio.sleep(0.02)
             bench.link.deliver(telemetry({"a": 2}))
