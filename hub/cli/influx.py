@@ -114,3 +114,22 @@ def _say_what_next(settings: Settings, steps: list[Step]) -> None:
             f"Grafana reads with {for_grafana[0]}"
             + (" and user grafana." if "password" in for_grafana[0].name else ".")
         )
+
+
+@group.command()
+def migrate(
+    context: typer.Context,
+    *,
+    again: Annotated[bool, typer.Option("--again", help="Begin at the first row, whatever was moved before.")] = False,
+    as_json: _Json = False,
+) -> None:
+    """Move what the embedded store holds into InfluxDB.
+
+    Stop the hub before, unless it stores in InfluxDB alone: the embedded store's file belongs to one process.
+    What was interrupted goes on where it was; a second run moves what came since. Ends by counting both sides.
+    """
+    from hub.cli.migrating import run_migrate
+
+    settings = options(context).settings()
+    if code := run_migrate(settings, again=again, as_json=as_json):
+        raise typer.Exit(code)

@@ -1,0 +1,93 @@
+"""Roll-ups on their way into InfluxDB: rows of the embedded store's, and the server's own made anew.
+
+A roll-up answers for all time from its first row to its last, so there must be no hole: between what the embedded store
+had rolled up and what the server's continuous queries reach, windows are made here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from hub.influx.wanted import rolled_up
+from hub.store.base import Fn
+from hub.store.catalog import NUMBER
+from hub.store.influx_layout import ROLLED_UP, rolled_up_field
+from hub.store.influx_server import Generation
+from hub.store.influxql import identifier
+from hub.store.partition import HOUR_NS, Kind, floor
+from wire.point import Point
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from hub.influx.wanted import Wanted, WantedRollUp
+    from hub.store.catalog import Catalog
+    from hub.store.duck_export import RollUps
+    from hub.store.influx_query import Asker
+    from hub.store.influx_server import Server
+    from hub.store.line_protocol import LineEncoder
+
+#: Tables of the embedded store, and the roll-up each becomes.
+NAMES: Final = {Kind.MINUTES: "rollup_1m", Kind.HOURS: "rollup_1h"}
+#: Time that one statement makes windows of.
+_CHUNK_NS: Final = 6 * HOUR_NS
+#: All but the count, which comes last in a line.
+_FLOATS: Final = tuple(fn for fn in ROLLED_UP if fn is not Fn.COUNT)
+
+
+async def policies(asker: Asker, server: Server, database: str) -> dict[str, bool]:
+    """The retention policies there are, and whether each is the default; none on 3.x.
+
+    Raises:
+        StoreUnavailable: no answer, no such database, or no right to ask.
+    """
+    if server.generation is Generation.V3:
+        await asker.ask(["SHOW MEASUREMENTS"])
+        return {}
+    (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
+    return {str(row[0]): bool(row[4]) for each in answer.series for row in each.values}
+
+
+def rolled_up_lines(encoder: LineEncoder, catalog: Catalog, rows: RollUps) -> list[str]:
+    """Lines as the server's own roll-ups would be: floats, and a count that is an integer; numbers alone."""
+    points = list(_points(catalog, rows))
+    return [_with_integer_count(line) for line in encoder.encode(points)]
+
+
+async def make_anew(
+    asker: Asker, aim: Wanted, policy: str, start_ns: int, stop_ns: int | None = None
+) -> AsyncIterator[tuple[WantedRollUp, int]]:
+    """Have a 1.x make the windows of its roll-ups from its samples; gives each and how far it is, after each step.
+
+    Raises:
+        StoreUnavailable: no answer.
+    """
+    stop_ns = time.time_ns() if stop_ns is None else stop_ns
+    for rollup in aim.rollups:
+        width_ns = rollup.rollup.width_ns
+        at, end = floor(start_ns, width_ns), floor(stop_ns, width_ns)
+        while at < end:
+            until = min(floor(at, _CHUNK_NS) + _CHUNK_NS, end)
+            await asker.ask([rolled_up(aim, rollup, policy, f"WHERE time >= {at:d} AND time < {until:d} ")])
+            yield rollup, until
+            at = until
+
+
+# -- private ----------------------------------------------------------------------------------------------------------
+
+
+def _points(catalog: Catalog, rows: RollUps) -> Iterator[Point]:
+    columns = [rows.columns[fn].tolist() for fn in (*_FLOATS, Fn.COUNT)]
+    for number, ts_ns, *values in zip(rows.ids.tolist(), rows.ts_ns.tolist(), *columns, strict=True):
+        if catalog.kind[number] != NUMBER:
+            continue  # a boolean has no mean there
+        key, name = catalog.name(number)
+        named = zip((*_FLOATS, Fn.COUNT), values, strict=True)
+        yield Point(key, ts_ns, {rolled_up_field(fn, name): value for fn, value in named})
+
+
+def _with_integer_count(line: str) -> str:
+    """The last value of a line, ``5.0``, as the integer ``5i``: so the server counts, and a field has one type."""
+    head, _, ts_ns = line.rpartition(" ")
+    return f"{head.removesuffix('.0')}i {ts_ns}"
