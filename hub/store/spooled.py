@@ -123,10 +123,12 @@ class SpooledStore(PassingStore):
         self._check_replayer()
         if (result := await self._reach.write(points)) is not None:
             return result
+        # Now: by the time the spool has failed too, the store may be back.
+        why = self.trouble
         try:
             await self._spool.append(points)
         except StoreUnavailable as error:
-            raise StoreUnavailable(f"{error} ({self.name}: {self.trouble})", error.retry_after_s) from error
+            raise StoreUnavailable(f"{error} ({self.name}: {why})", error.retry_after_s) from error
         self._work.set()
         return WriteResult(sum(len(point.fields) for point in points))
 

@@ -199,7 +199,7 @@ def test_a_frame_that_is_too_large_closes_the_connection(tmp_path: Path) -> None
 def test_a_token_that_expires_ends_the_stream(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
-            token = await api.parts.registry.users.issue("admin", Scope.READ, api.clock(), api.clock() + S // 2)
+            token = await api.parts.registry.users.issue("admin", Scope.READ, api.clock(), api.clock() + 3 * S)
             async with websockets.connect(url(api), additional_headers=bearer(token)) as client:
                 await client.send("{}")
                 assert await closed_with(client) == (4401, "the token has expired")
