@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bench import verify
 from bench.broker import Broker
 from bench.hub import HubProcess
-from bench.load import Load, connect, encoded, packets, send
+from bench.load import Load, connect, encoded, send, send_in_parts
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Rig:
     def publish(self, load: Load) -> None:
         """Publish and wait for the broker's acknowledgements."""
         with contextlib.closing(connect(self.broker.port, f"load-{next(self._clients)}")) as link:
-            send(link, packets(load), load)
+            send_in_parts(link, load)
 
     @contextlib.contextmanager
     def publishing(self, load: Load) -> Iterator[None]:
