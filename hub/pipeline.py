@@ -7,7 +7,7 @@
          └───────────── in flight ≥ limit: the link stops reading ◀───────────────────────────────────────┘
 
 Two tasks: the reader decodes what the link hands over into the open group while the writer makes the one before it
-durable. So a group grows with the load: 50 ms of messages when there are few, whatever came during a write when many.
+durable. So a group grows with the load: 50 ms of messages when there are few, about ``batch_messages`` when many.
 Nothing is acknowledged before all of its group is durable; refused messages are kept, then acknowledged like others.
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import structlog
@@ -92,7 +93,10 @@ class Pipeline:
         self._batch_messages = batch_messages
         self._linger_s = linger_s
         self._clock_ns = clock_ns
-        self._group = Group()
+        #: Oldest first; the last is open, and of about ``batch_messages`` at the most: while one group is written the
+        #: next are filled, so that neither reader nor writer waits for the other.
+        self._groups = deque([Group()])
+        #: Messages in the open group.
         self._grouped = 0
         self._some = asyncio.Event()
         self._full = asyncio.Event()
@@ -119,7 +123,7 @@ class Pipeline:
 
     def waiting_s(self, now_ns: int) -> float:
         """Seconds that the oldest message that is not durable yet has been waiting."""
-        oldest_ns = self._writing_since_ns or (self._group.first_ns if self._group.batches else 0)
+        oldest_ns = self._writing_since_ns or self._groups[0].first_ns
         return max(now_ns - oldest_ns, 0) / NS_PER_S if oldest_ns else 0.0
 
     def stop(self) -> None:
@@ -137,11 +141,15 @@ class Pipeline:
             self._take(batch)
 
     def _take(self, batch: Batch) -> None:
-        if not self._group.batches:
-            self._group.first_ns = self._clock_ns()
-        self._group.batches.append(batch)
+        if self._grouped >= self._batch_messages:
+            self._groups.append(Group())
+            self._grouped = 0
+        group = self._groups[-1]
+        if not group.batches:
+            group.first_ns = self._clock_ns()
+        group.batches.append(batch)
         self._grouped += len(batch.messages)
-        self._intake.decode(batch.messages, self._group)
+        self._intake.decode(batch.messages, group)
         self._some.set()
         if self._grouped >= self._batch_messages:
             self._full.set()
@@ -151,20 +159,29 @@ class Pipeline:
     async def _write(self) -> None:
         while True:
             await self._some.wait()
-            if self._grouped < self._batch_messages:
+            if not self._is_full():
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(self._linger_s):
                         await self._full.wait()
             while self._stopping and (batch := self._link.batch_nowait()) is not None:
                 self._take(batch)
-            group, self._group, self._grouped = self._group, Group(), 0
+            group = self._groups.popleft()
+            if not self._groups:
+                self._groups.append(Group())
+                self._grouped = 0
             if not self._stopping:
-                self._some.clear()
-                self._full.clear()
+                if not self._groups[0].batches:
+                    self._some.clear()
+                if not self._is_full():
+                    self._full.clear()
             if group.batches:
                 await self._finish(group)
             elif self._stopping:
                 return
+
+    def _is_full(self) -> bool:
+        """Whether the oldest group is as large as it gets."""
+        return len(self._groups) > 1 or self._grouped >= self._batch_messages
 
     async def _finish(self, group: Group) -> None:
         points = group.points
