@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from hub.influx import setup1
+from hub.influx import setup1, setup2, setup3
 from hub.influx.steps import Account, Accounts, Outcome, Step
 from hub.influx.wanted import wanted
 from hub.store.influx_http import Http
@@ -61,6 +61,13 @@ async def set_up(settings: Settings, paths: StatePaths, asked: Asked) -> AsyncIt
         case Generation.V1:
             accounts = passwords(influx, paths, asked)
             async for step in setup1.set_up(target.access, aim, accounts, shorten=asked.shorten):
+                yield step
+        case Generation.V2:
+            accounts, access = tokens(influx, paths, asked), target.access
+            async for step in setup2.set_up(access, target.org, aim, accounts, shorten=asked.shorten):
+                yield step
+        case Generation.V3:
+            async for step in setup3.set_up(target.access, aim, tokens(influx, paths, asked)):
                 yield step
         case Generation.VICTORIA:
             yield Step(Outcome.NOT_DONE, "VictoriaMetrics", "nothing to set up: its retention is an option of its own")
