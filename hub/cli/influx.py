@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.base import FAILED, CliError, options, state_paths
+from wire.point import NS_PER_MS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     from hub.config import Settings
     from hub.influx.steps import Step
 
-group = typer.Typer(help="InfluxDB: set it up, move stored data into it.", no_args_is_help=True, rich_markup_mode=None)
+group = typer.Typer(
+    help="InfluxDB: set it up, move stored data into it, make roll-ups again.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -27,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 @group.callback()
 def influx() -> None:
-    """Set up the InfluxDB that [store.influx] names; move what the embedded store holds into it."""
+    """The InfluxDB that [store.influx] names: set it up, move stored data into it, make roll-ups again."""
 
 
 @group.command()
@@ -133,3 +138,22 @@ def migrate(
     settings = options(context).settings()
     if code := run_migrate(settings, again=again, as_json=as_json):
         raise typer.Exit(code)
+
+
+@group.command()
+def rollup(
+    context: typer.Context,
+    last: Annotated[str | None, typer.Option("--last", metavar="DURATION", help="How far back, e.g. 6h, 2d.")] = None,
+    start: Annotated[str | None, typer.Option("--start", metavar="TIME", help="ISO 8601 or ms since 1970.")] = None,
+    stop: Annotated[str | None, typer.Option("--stop", metavar="TIME", help="Not included; default: now.")] = None,
+) -> None:
+    """Make roll-ups again, of the last day unless told otherwise.
+
+    InfluxDB makes those of the last 15 minutes by itself (of hours: the last 6 h). After it was away for longer, what
+    the hub had kept for it came too late for them.
+    """
+    from hub.cli.migrating import run_rollup
+    from hub.cli.timerange import range_ms
+
+    start_ms, stop_ms = range_ms(last, start, stop, "1d")
+    run_rollup(options(context).settings(), start_ms * NS_PER_MS, stop_ms * NS_PER_MS)

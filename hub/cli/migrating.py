@@ -1,4 +1,4 @@
-"""``iothub influx migrate``: a progress bar where there is a terminal, and what the comparison found."""
+"""``iothub influx migrate`` and ``rollup``: a progress bar where there is a terminal, and what was found."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from hub import log
 from hub.cli.base import FAILED, CliError, state_paths
 from hub.cli.output import paint, print_json, table
 from hub.config import LogSettings
+from hub.influx.again import roll_up_again
 from hub.influx.migrate import Migration, Watcher
+from hub.influx.steps import SetupFailed
 from hub.influx.verify import compare
 from hub.store.base import QueryError, StoreError
 from hub.text import printable
@@ -49,8 +51,32 @@ def run_migrate(settings: Settings, *, again: bool, as_json: bool) -> int:
     return FAILED if verdict.differences else 0
 
 
-async def _run(settings: Settings, *, again: bool) -> tuple[Moved, Verdict, str]:
-    bar = Progress(
+def run_rollup(settings: Settings, start_ns: int, stop_ns: int) -> None:
+    """Make windows of roll-ups again, with a progress bar.
+
+    Raises:
+        CliError: it cannot begin or go on; the text says what to do.
+    """
+    with _bar() as bar:
+        task = bar.add_task("opening", total=None)
+        try:
+            names = asyncio.run(
+                roll_up_again(
+                    settings,
+                    start_ns,
+                    stop_ns,
+                    lambda done, total, what: bar.update(task, completed=done, total=total, description=what),
+                )
+            )
+        except (SetupFailed, StoreError) as error:
+            raise CliError(str(error)) from error
+        except KeyboardInterrupt as error:
+            raise CliError("stopped. What was made is right; run it again for the rest.") from error
+    print(f"made again: {' and '.join(names)}, from {_minute(start_ns)} to {_minute(stop_ns)} UTC")
+
+
+def _bar() -> Progress:
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
@@ -58,7 +84,10 @@ async def _run(settings: Settings, *, again: bool) -> tuple[Moved, Verdict, str]
         console=Console(stderr=True),
         disable=not sys.stderr.isatty(),
     )
-    with bar:
+
+
+async def _run(settings: Settings, *, again: bool) -> tuple[Moved, Verdict, str]:
+    with _bar() as bar:
         task = bar.add_task("opening", total=None)
 
         def progress(done: int, total: int, what: str) -> None:
@@ -126,3 +155,7 @@ def _plain(moved: Moved, verdict: Verdict) -> dict[str, Any]:
 
 def _day(day_ns: int | None) -> str:
     return "all" if day_ns is None else f"{datetime.fromtimestamp(day_ns / NS_PER_S, UTC):%Y-%m-%d}"
+
+
+def _minute(ts_ns: int) -> str:
+    return f"{datetime.fromtimestamp(ts_ns / NS_PER_S, UTC):%Y-%m-%d %H:%M}"

@@ -2,6 +2,7 @@
 
 A task of its own for each roll-up makes the windows of its last minutes or hours anew, so that rows that come a little
 late are in them; booleans, texts and the log are left out. Fields are named as InfluxQL's ``SELECT mean(*)`` would.
+The organisation is the one of the task, or of the request.
 (Flux documentation: ``aggregateWindow``, ``to``, "Define task options".)
 """
 
@@ -26,16 +27,16 @@ def task_name(chosen: Wanted, rollup: WantedRollUp) -> str:
     return f"iothub {chosen.database} {rollup.name}"
 
 
-def task(chosen: Wanted, rollup: WantedRollUp, org: str) -> str:
+def task(chosen: Wanted, rollup: WantedRollUp) -> str:
     """The program of a task."""
     name = quoted(task_name(chosen, rollup))
     options = f"option task = {{name: {name}, every: {rollup.every}, offset: {_OFFSET}}}"
-    return _program(chosen, rollup, org, options, f"start: -{rollup.back}")
+    return _program(chosen, rollup, options, f"start: -{rollup.back}")
 
 
-def made_once(chosen: Wanted, rollup: WantedRollUp, org: str, start_ns: int, stop_ns: int) -> str:
+def made_once(chosen: Wanted, rollup: WantedRollUp, start_ns: int, stop_ns: int) -> str:
     """A program that makes the windows of a span of time; its ends are full windows."""
-    return _program(chosen, rollup, org, "", f"start: {_time(start_ns)}, stop: {_time(stop_ns)}")
+    return _program(chosen, rollup, "", f"start: {_time(start_ns)}, stop: {_time(stop_ns)}")
 
 
 def quoted(text: str) -> str:
@@ -47,7 +48,7 @@ def quoted(text: str) -> str:
 # -- private ----------------------------------------------------------------------------------------------------------
 
 
-def _program(chosen: Wanted, rollup: WantedRollUp, org: str, options: str, span: str) -> str:
+def _program(chosen: Wanted, rollup: WantedRollUp, options: str, span: str) -> str:
     samples, into = chosen.bucket(chosen.retention_policy), chosen.bucket(rollup.name)
     is_number = 'types.isType(v: r._value, type: "float")'
     calls = "\n".join(f"made(name: {quoted(fn)}, fn: {fn})" for fn in ROLLED_UP)
@@ -62,7 +63,7 @@ made = (name, fn) =>
     samples
         |> aggregateWindow(every: {rollup.every}, fn: fn, createEmpty: false, timeSrc: "_start")
         |> map(fn: (r) => ({{r with _field: name + "_" + r._field}}))
-        |> to(bucket: {quoted(into)}, org: {quoted(org)})
+        |> to(bucket: {quoted(into)})
         |> yield(name: name)
 
 {calls}

@@ -3,7 +3,7 @@
     DuckDB file, closed ─▶ tables of samples ─┐ rows as they came ─▶ points ─▶ InfluxStore ─▶ position ─▶ next rows
     (no hub runs on it)    tables of logs ────┘                                  └─ refused for good ─▶ a file, counted
                            minutes, hours ─▶ whole tables ─▶ lines ─▶ retention policies of roll-ups
-                                             from there to now: made anew by the server (1.x)
+                                             from there to now: made anew by the server
     counts of both sides, by series and day ─▶ report                                             (hub/influx/verify.py)
 
 Samples and logs go through the store of the hub: what is there stays, what comes twice is dropped. The embedded store
@@ -20,7 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from hub.influx.position import Position, PositionFile
-from hub.influx.rollups import NAMES, make_anew, policies, rolled_up_lines
+from hub.influx.rollups import NAMES, Windows, policies, rolled_up_lines
 from hub.influx.sending import poster
 from hub.influx.wanted import wanted
 from hub.store.base import StoreBroken, StoreUnavailable
@@ -31,7 +31,7 @@ from hub.store.influx_http import Http
 from hub.store.influx_logs import key_of
 from hub.store.influx_query import Asker
 from hub.store.influx_send import Sender
-from hub.store.influx_server import Generation, find_server
+from hub.store.influx_server import find_server
 from hub.store.influx_settings import target_of
 from hub.store.line_protocol import LineEncoder
 from hub.store.partition import Kind
@@ -220,12 +220,11 @@ class Migration:
             done += await self._rollup(part, now[0])
             self.position.rollups[part.table] = now
             self._file.save(self.position)
-        if done and self.server.generation is Generation.V1:
-            policy = self.target.retention_policy or next(name for name, first in self.policies.items() if first)
-            async for rollup, at_ns in make_anew(
-                self.asker, wanted(self._settings.store), policy, self.export.rolled_up_ns
-            ):
-                self._watcher.progress(at_ns, at_ns, f"{rollup.name}, made by the server")
+        if done:
+            aim = wanted(self._settings.store)
+            windows = Windows(self._http, self.asker, self.server, self.target, self.policies, aim)
+            async for rollup, step, total in windows.make(self.export.rolled_up_ns):
+                self._watcher.progress(step, total, f"{rollup.name}, made by InfluxDB")
         return done
 
     async def _rollup(self, part: Partition, total: int) -> int:

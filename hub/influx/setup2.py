@@ -64,7 +64,7 @@ async def set_up(access: Access, org: str, wanted: Wanted, accounts: Accounts, *
             yield step
         for policy, bucket_id in buckets.items():
             yield await _mapping(admin, org_id, wanted.database, policy or AUTOGEN, bucket_id, first=policy == samples)
-        async for step in _tasks(admin, org_id, org_name, wanted):
+        async for step in _tasks(admin, org_id, wanted):
             yield step
         for account, actions in ((accounts.hub, ("read", "write")), (accounts.grafana, ("read",))):
             yield await _token(
@@ -155,9 +155,9 @@ async def _mapping(admin: Admin, org_id: str, database: str, policy: str, bucket
     return Step(Outcome.FAILED, what, note)
 
 
-async def _tasks(admin: Admin, org_id: str, org: str, wanted: Wanted) -> AsyncIterator[Step]:
+async def _tasks(admin: Admin, org_id: str, wanted: Wanted) -> AsyncIterator[Step]:
     for rollup in wanted.rollups:
-        name, program = task_name(wanted, rollup), task(wanted, rollup, org)
+        name, program = task_name(wanted, rollup), task(wanted, rollup)
         what = f"task {name}: every {rollup.every}, the last {rollup.back}"
         found = (await admin.json("GET", "/api/v2/tasks", {"name": name, "orgID": org_id})).get("tasks") or []
         held: dict[str, Any] | None = next((each for each in found if each["name"] == name), None)

@@ -225,15 +225,13 @@ def test_a_3x_that_lets_everybody_in_gets_a_database_alone(tmp_path: Path) -> No
 def test_a_task_makes_every_aggregate_of_numbers_into_the_bucket_that_the_store_reads() -> None:
     aim = wanted(StoreSettings(retention=RetentionSettings()))
     minute = next(each for each in aim.rollups if each.name == "rollup_1m")
-    program = task(aim, minute, "home")
+    program = task(aim, minute)
     for fn in ("count", "sum", "min", "max", "first", "last", "mean"):
         assert f'made(name: "{fn}", fn: {fn})' in program
-    assert 'to(bucket: "iot/rollup_1m", org: "home")' in program
+    assert 'to(bucket: "iot/rollup_1m")' in program
     assert 'timeSrc: "_start"' in program
     assert "every: 1m" in program
-    assert "range(start: 1970-01-01T00:00:00Z, stop: 1970-01-01T01:00:00Z)" in made_once(
-        aim, minute, "home", 0, 3600 * 10**9
-    )
+    assert "range(start: 1970-01-01T00:00:00Z, stop: 1970-01-01T01:00:00Z)" in made_once(aim, minute, 0, 3600 * 10**9)
 
 
 def test_names_cannot_leave_the_quotes_of_flux() -> None:
