@@ -37,7 +37,7 @@ def measure(total_values: int) -> list[dict[str, Any]]:
             tempfile.TemporaryDirectory(prefix="iothub-bench-") as folder,
             mosquitto(Path(folder, "broker")) as (port, _),
         ):
-            hub = Hub(Path(folder, "state"), port, "duck")
+            hub = Hub(Path(folder, "state"), port, "duck", {})
             try:
                 now_ms = int(time.time() * 1000)
                 first = Load(topics, topics, values, samples=samples, first_ms=now_ms - 7_200_000)
