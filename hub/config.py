@@ -103,6 +103,9 @@ class InfluxSettings(_Section):
     #: None: unless the server is on this machine.
     gzip: bool | None = None
     ca_file: Path | None = None
+    #: Looked at by ``iothub doctor`` alone.
+    grafana_url: str | None = Field(default=None, pattern=r"^https?://[^/\s]+(/\S*)?$")
+    grafana_token_file: Path | None = None
 
 
 class StoreSettings(_Section):

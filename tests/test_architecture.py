@@ -49,7 +49,7 @@ PLACES = {
     "starlette": ("hub/api/*.py",),
     "uvicorn": ("hub/api/server.py",),
     "prometheus_client": ("hub/metrics.py",),
-    "httpx": ("hub/cli/client.py", "hub/cli/doctor.py", "hub/online.py"),
+    "httpx": ("hub/cli/client.py", "hub/cli/doctor*.py", "hub/online.py"),
     "websockets": ("hub/cli/stream.py", "hub/online.py"),
     "typer": ("hub/cli/*.py",),
     "rich": ("hub/cli/*.py", "bench/*"),

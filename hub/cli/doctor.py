@@ -28,6 +28,7 @@ from hub.broker.errors import BrokerMissing
 from hub.broker.locate import find_plugin, find_program
 from hub.cli.base import CliError, state_paths
 from hub.cli.client import Api, connected
+from hub.cli.doctor_grafana import examine_grafana
 from hub.cli.doctor_influx import examine_influx
 from hub.cli.finding import FAILED, OK, SKIPPED, Finding
 from hub.cli.output import parse_time
@@ -134,6 +135,7 @@ def _mosquitto(patient: _Patient) -> Iterator[Finding]:
 
 def _influx(patient: _Patient) -> Iterator[Finding]:
     yield from examine_influx(patient.settings)
+    yield from examine_grafana(patient.settings.store.influx)
 
 
 def _hub(patient: _Patient) -> Iterator[Finding]:
