@@ -67,7 +67,7 @@ class HubProcess:
             raise RuntimeError("the hub runs already")
         with self.log.open("ab") as log:
             process = self._process = subprocess.Popen(
-                self._argv, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True
+                self._argv, env=self._environment, stdout=subprocess.PIPE, stderr=log, text=True, process_group=0
             )
         if process.stdout is None:
             raise RuntimeError("the hub has no standard output")
@@ -147,6 +147,14 @@ class HubProcess:
                 raise RuntimeError(f"the hub did not reach the broker:\n{self.said()[-4000:]}")
             time.sleep(0.05)
 
+    def wait_heard_broker(self) -> None:
+        """Wait until the broker has told its own counters."""
+        deadline = time.monotonic() + _START_LIMIT_S
+        while self.metric("iothub_broker_held_messages") == 0:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the broker did not tell its counters")
+            time.sleep(0.05)
+
     def cpu_s(self) -> float:
         """User and system time so far."""
         used = self.process.cpu_times()
@@ -170,6 +178,7 @@ class HubProcess:
         return found
 
     def _signal(self, number: signal.Signals) -> None:
+        """To the whole group: a program that runs the hub as its child has to go with it."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(number)
+                os.killpg(self._process.pid, number)

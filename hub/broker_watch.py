@@ -1,16 +1,22 @@
 """What the broker says about itself under ``$SYS``: messages it dropped, messages it holds.
 
 A broker that drops has acknowledged before: only this counter tells. It counts all clients together, so it says that
-something was lost, not whose; nodes with an outbox send again what was theirs.
+something was lost, not whose; nodes with an outbox send again what was theirs. Queues overflow while the hub is away
+above all, so the figure it saw last outlives the hub.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 import structlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from hub.metrics import Metrics
 
 _DROPPED: Final = "$SYS/broker/publish/messages/dropped"
@@ -23,11 +29,20 @@ _log = structlog.get_logger("hub.broker")
 
 
 class BrokerWatch:
-    """Remembers the newest figures, and says so when the broker dropped more."""
+    """Remembers the newest figures, and says so when the broker dropped more.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._base: int | None = None
-        #: Messages dropped since the hub, or the broker, started; None until the broker says anything.
+    Args:
+        metrics: shows them.
+        seen: the counter of dropped messages when a hub last looked; None when none ever did.
+        remember: called with the counter whenever it has changed.
+    """
+
+    def __init__(
+        self, metrics: Metrics, *, seen: int | None = None, remember: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self._seen = seen
+        self._remember = remember
+        #: Messages dropped since the hub started, or since it was last there; None until the broker says anything.
         self.dropped: int | None = None
         #: Messages the broker holds for all clients, retained ones too.
         self.held = 0
@@ -51,13 +66,41 @@ class BrokerWatch:
             self._dropped(number)
 
     def _dropped(self, number: int) -> None:
-        if self._base is None or number < self._base:
-            # The first figure is of before our time, and a smaller one of a broker that started anew.
-            self._base = number if self._base is None else 0
-        before, self.dropped = self.dropped or 0, number - self._base
-        if self.dropped > before:
+        seen = number if self._seen is None else self._seen
+        more = number - seen if number >= seen else number  # a smaller one is of a broker that started anew
+        self.dropped = (self.dropped or 0) + more
+        if more:
             _log.error(
                 "the broker dropped messages that it had acknowledged; see broker.max_queued_messages",
-                dropped=self.dropped - before,
+                dropped=more,
                 since_start=self.dropped,
             )
+        if number != self._seen:
+            self._seen = number
+            self._remember(number)
+
+
+class _Seen(msgspec.Struct):
+    broker: str
+    dropped: int
+
+
+class SeenFile:
+    """The counter of one broker, kept in a small file. A disk that takes it not loses no more than a warning."""
+
+    def __init__(self, path: Path, broker: str) -> None:
+        self._path = path
+        self._broker = broker
+
+    def read(self) -> int | None:
+        """What was written last, for this broker."""
+        try:
+            seen = msgspec.json.decode(self._path.read_bytes(), type=_Seen)
+        except (OSError, msgspec.DecodeError):
+            return None
+        return seen.dropped if seen.broker == self._broker else None
+
+    def write(self, dropped: int) -> None:
+        """Keep it."""
+        with contextlib.suppress(OSError):
+            self._path.write_bytes(msgspec.json.encode(_Seen(self._broker, dropped)))

@@ -169,7 +169,7 @@ class Connection(asyncio.BufferedProtocol):
                 no_local=not topic_filter.topic.startswith("$"),
                 # So that RETAIN marks what was stored before we came, and live messages never carry it.
                 retain_as_published=False,
-                retain_handling=always if snapshot else once,
+                retain_handling=always if snapshot or topic_filter.anew else once,
             )
             for topic_filter in filters
         ]

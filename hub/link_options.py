@@ -31,11 +31,13 @@ class Filter:
     """A subscription.
 
     ``snapshot``: only take the retained messages, at every connect. ``optional``: go on when the broker refuses it.
+    ``anew``: take the retained message again at every connect, which otherwise only comes with a new session.
     """
 
     topic: str
     snapshot: bool = False
     optional: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,11 @@ class StatePaths:
         return self.root / "run.json"
 
     @property
+    def broker_seen(self) -> Path:
+        """JSON: what the broker's counters said when a hub last looked (``hub/broker_watch.py``)."""
+        return self.root / "broker-seen.json"
+
+    @property
     def logs(self) -> Path:
         """What the children of ``iothub up`` log, one file each."""
         return self.root / "log"

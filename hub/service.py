@@ -29,7 +29,7 @@ from hub.api.server import serve
 from hub.background import HubStatus, collect_garbage, maintain, tick
 from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub, password_of
-from hub.broker_watch import BrokerWatch
+from hub.broker_watch import BrokerWatch, SeenFile
 from hub.clocks import Clocks
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
@@ -105,7 +105,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             await registry.declare(str(settings.agent.get("node") or default_hub_id()))
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
-        clocks, watch, writing = Clocks(), BrokerWatch(metrics), asyncio.Lock()
+        clocks, watch, writing = Clocks(), _watch(settings, paths, mqtt, metrics), asyncio.Lock()
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         await remember_types_if_there(guard, store)
@@ -129,7 +129,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             _link_options(settings, mqtt, said.will()),
             [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
             + [Filter(topics.every_status(), snapshot=True)]
-            + [Filter(topic, optional=True) for topic in broker_watch.TOPICS],
+            + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS],
             on_connect=connected,
         )
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
@@ -213,6 +213,12 @@ async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:
 
 def _registry_url(settings: Settings, paths: StatePaths) -> str | URL:
     return settings.nodes.database_url or URL.create("sqlite", database=str(paths.registry))
+
+
+def _watch(settings: Settings, paths: StatePaths, mqtt: MqttSettings, metrics: Metrics) -> BrokerWatch:
+    managed = settings.broker.mode is BrokerMode.MANAGED
+    seen = SeenFile(paths.broker_seen, "managed" if managed else f"{mqtt.host}:{mqtt.port}")
+    return BrokerWatch(metrics, seen=seen.read(), remember=seen.write)
 
 
 def _limits(settings: Settings) -> Limits:

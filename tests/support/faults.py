@@ -74,7 +74,8 @@ class Rig:
         start: bool = True,
     ) -> None:
         self._start = start
-        self.broker = Broker(folder / "broker", lines=lines)
+        # Room for a backlog of a million and what else comes meanwhile.
+        self.broker = Broker(folder / "broker", queued=2_000_000, lines=lines)
         self.state = state or folder / "var"
         self.hub = HubProcess(self.state, self.broker.port, settings, program=program)
         self._clients = itertools.count()
