@@ -48,7 +48,8 @@ def test_a_store_that_cannot_write_is_said_once_and_its_messages_wait_at_the_bro
         wait_until(lambda: rig.hub.health()["broken"] == ["store"], what="health names the store")
         links = {link["name"]: link["detail"] for link in rig.hub.health()["links"]}
         assert links["store"] == "the test's store takes no write now"
-        assert rig.hub.metric("iothub_in_flight_messages") == load.messages
+        # Beside them wait a few figures that the broker says about itself.
+        assert load.messages <= rig.hub.metric("iothub_in_flight_messages") <= load.messages + 20
         rig.hub.kill()  # what is not stored must still be with the broker
 
         rig.hub.start()
