@@ -1,4 +1,4 @@
-"""A broker and a hub for the tests of one file; each test uses nodes of its own."""
+"""A broker and a hub for tests that break neither; each test uses nodes of its own."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """Whatever the tests of the file did: the hub stops in order, and its ledger accounts for every message."""
+    """Whatever the tests did: it is the same hub, it stops in order, and its ledger accounts for every message."""
     with Rig(tmp_path_factory.mktemp("rig"), settings={"IOTHUB_LIMITS__SERIES_PER_NODE": "50"}) as rig:
         first = rig.hub.process.pid
         yield rig

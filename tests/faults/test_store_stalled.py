@@ -21,7 +21,7 @@ BOUNDS = {"IOTHUB_INGEST__MAX_IN_FLIGHT_MESSAGES": str(IN_FLIGHT), "IOTHUB_INGES
 def test_memory_stays_flat_while_the_store_stands_still_and_nothing_is_lost(tmp_path: Path) -> None:
     first_ms, stalled = recent_ms(), tmp_path / "stalled"
     fills = Load(messages=4 * IN_FLIGHT, topics=100, first_ms=first_ms)
-    backlog = Load(messages=100_000 * min(SCALE, 10), topics=100, first_ms=first_ms, first_topic=100, values=1)
+    backlog = Load(messages=60_000 * min(SCALE, 10), topics=100, first_ms=first_ms, first_topic=100, values=1)
     with Rig(tmp_path, settings={"FAULT": f"slow:{stalled}", **BOUNDS}, program=FAULTY) as rig:
         stalled.touch()
         rig.publish(fills)
