@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     Follower = Callable[[Group, set[int], set[int]], None]
 
 _RETRY_FIRST_S: Final = 0.2
-_RETRY_LAST_S: Final = 10.0
+_RETRY_LAST_S: Final = 5.0
 _REMIND_S: Final = 60.0
 #: Messages by which the share of refused ones is judged, roughly.
 _RECENT: Final = 2_000
