@@ -13,13 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import ssl
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy import URL
 
 from hub import broker_watch
 from hub.api.app import create_app
@@ -28,16 +26,16 @@ from hub.api.schemas import Broker
 from hub.api.server import serve
 from hub.background import HubStatus, collect_garbage, maintain, tick
 from hub.broker.accounts import Accounts
-from hub.broker.credentials import for_admin, for_hub, password_of
-from hub.broker_watch import BrokerWatch, SeenFile
+from hub.broker.credentials import for_admin, for_hub
 from hub.clocks import Clocks
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
-from hub.guard import Clash, Guard, GuardLimits
+from hub.from_settings import guard_limits, limits, link_options, manages_accounts, registry_url, watch_of
+from hub.guard import Clash, Guard
 from hub.health import chain
 from hub.intake import Intake
 from hub.ledger import Ledger
-from hub.link import Filter, Link, LinkOptions, Will
+from hub.link import Filter, Link
 from hub.live import Live, node_event
 from hub.metrics import Metrics
 from hub.nodes.local import ensure_local_access
@@ -53,7 +51,6 @@ from hub.replay import Replay
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
 from hub.sinks import make_sinks, remember_types, remember_types_if_there, spool_gauges
-from wire.formats.base import Limits
 from wire.point import NS_PER_S
 from wire.topics import Topics, without_covered
 from wire.version import __version__
@@ -64,7 +61,6 @@ if TYPE_CHECKING:
     from hub.config import Settings
     from hub.nodes.model import Transition
     from hub.sinks import Sinks
-    from wire.settings import MqttSettings
 
 #: A store that cannot be written to holds up the end no longer than this.
 _STOP_LIMIT_S: Final = 20.0
@@ -89,11 +85,11 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
     mqtt = for_hub(settings, paths)
     topics, clock_ns = Topics(mqtt.root), time.time_ns
     async with contextlib.AsyncExitStack() as stack:
-        registry = await stack.enter_async_context(Registry(_registry_url(settings, paths)))
+        registry = await stack.enter_async_context(Registry(registry_url(settings, paths)))
         rejects = await stack.enter_async_context(
             Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
         )
-        guard = Guard(_guard_limits(settings))
+        guard = Guard(guard_limits(settings))
         sinks = make_sinks(
             settings, paths, on_refused=RefusedLater(rejects, topics), on_reached=partial(remember_types, guard)
         )
@@ -105,13 +101,13 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             await registry.declare(str(settings.agent.get("node") or default_hub_id()))
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
-        clocks, watch, writing = Clocks(), _watch(settings, paths, mqtt, metrics), asyncio.Lock()
+        clocks, watch, writing = Clocks(), watch_of(settings, paths, mqtt, metrics), asyncio.Lock()
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         await remember_types_if_there(guard, store)
         controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
         intake = Intake(
-            Routes(topics, _limits(settings), settings.sources, settings.ingest.topic_cache),
+            Routes(topics, limits(settings), settings.sources, settings.ingest.topic_cache),
             guard,
             controls,
             watch,
@@ -126,7 +122,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             receipts.repeat()
 
         link = Link(
-            _link_options(settings, mqtt, said.will()),
+            link_options(settings, mqtt, said.will()),
             [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
             + [Filter(topics.every_status(), snapshot=True)]
             + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS],
@@ -163,7 +159,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 clock_offset_s=clocks.offset_s,
                 metrics_text=metrics.text,
                 health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled),
-                accounts=Accounts(for_admin(settings, paths)) if _manages_accounts(settings, paths) else None,
+                accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
                 broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
             )
         )
@@ -206,61 +202,6 @@ async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:
     if not done:
         _log.warning("what arrived last cannot be stored; it stays with the broker", why=pipeline.trouble)
         work.cancel()
-
-
-# -- parts from settings ----------------------------------------------------------------------------------------------
-
-
-def _registry_url(settings: Settings, paths: StatePaths) -> str | URL:
-    return settings.nodes.database_url or URL.create("sqlite", database=str(paths.registry))
-
-
-def _watch(settings: Settings, paths: StatePaths, mqtt: MqttSettings, metrics: Metrics) -> BrokerWatch:
-    managed = settings.broker.mode is BrokerMode.MANAGED
-    seen = SeenFile(paths.broker_seen, "managed" if managed else f"{mqtt.host}:{mqtt.port}")
-    return BrokerWatch(metrics, seen=seen.read(), remember=seen.write)
-
-
-def _limits(settings: Settings) -> Limits:
-    limits = settings.limits
-    return Limits(
-        payload_bytes=limits.payload_bytes,
-        values_per_message=limits.values_per_message,
-        depth=limits.depth,
-        key_bytes=limits.key_bytes,
-        text_bytes=limits.text_bytes,
-        tag_bytes=limits.tag_bytes,
-    )
-
-
-def _guard_limits(settings: Settings) -> GuardLimits:
-    return GuardLimits(
-        series_per_node=settings.limits.series_per_node,
-        future_ns=int(settings.limits.future * NS_PER_S),
-        past_ns=int(settings.store.retention.raw * NS_PER_S),
-    )
-
-
-def _link_options(settings: Settings, mqtt: MqttSettings, will: Will) -> LinkOptions:
-    ingest = settings.ingest
-    return LinkOptions(
-        host=mqtt.host,
-        port=mqtt.port,
-        client_id=mqtt.client_id or f"iothub-{settings.hub.id}",
-        username=mqtt.username,
-        password=password_of(mqtt),
-        keep_alive_s=mqtt.keep_alive_s,
-        receive_max=ingest.receive_max,
-        session_expiry_s=int(ingest.session_expiry),
-        tls=ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None,
-        will=will,
-        max_in_flight_messages=ingest.max_in_flight_messages,
-        max_in_flight_bytes=ingest.max_in_flight_bytes,
-    )
-
-
-def _manages_accounts(settings: Settings, paths: StatePaths) -> bool:
-    return settings.broker.mode is BrokerMode.MANAGED or (paths.secrets / "mqtt-admin").exists()
 
 
 # -- what the parts say to each other ----------------------------------------------------------------------------------

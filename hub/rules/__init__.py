@@ -1,0 +1,1 @@
+"""Rules: what is watched for in the points, and the pure engine that watches."""
