@@ -43,7 +43,7 @@ PLACES = {
     "duckdb": ("hub/store/duck*.py",),
     "aiohttp": ("hub/store/influx_http.py",),
     "influxdb_client": ("hub/store/influx_client.py",),
-    "sqlalchemy": ("hub/nodes/*.py", "hub/service.py"),  # the service says which database, by URL
+    "sqlalchemy": ("hub/nodes/*.py", "hub/from_settings.py"),  # settings say which database, by URL
     "argon2": ("hub/nodes/*.py",),
     "fastapi": ("hub/api/*.py",),
     "starlette": ("hub/api/*.py",),
