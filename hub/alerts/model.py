@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from hub.rules.events import Severity  # noqa: TC001  msgspec reads the annotations when it runs
+from hub.rules.events import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,8 +87,6 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     changed_ns: int
     #: It came and went so often that it is held open until it has been quiet for a while.
     flapping: bool = False
-    #: Since when the condition is clear although the alert is held open.
-    quiet_ns: int | None = None
     #: For absence: what is broken …
     broken: BrokenLink | None = None
     #: … and how that is known, a sentence.
