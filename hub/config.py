@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from hub.config_notify import NotifySettings
 from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
 
@@ -223,6 +224,7 @@ class Settings(_Section):
     rejects: RejectSettings = RejectSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
+    notify: NotifySettings = NotifySettings()
     sources: tuple[SourceSettings, ...] = ()
     #: Validated by the agent itself (``agent/config.py``); the hub only lets it pass.
     agent: dict[str, Any] = Field(default_factory=dict)
