@@ -45,6 +45,7 @@ PLACES = {
     "influxdb_client": ("hub/store/influx_client.py",),
     "sqlalchemy": ("hub/nodes/*.py", "hub/from_settings.py"),  # settings say which database, by URL
     "argon2": ("hub/nodes/*.py",),
+    "cryptography": ("wire/signing.py", "hub/tls/*.py"),
     "fastapi": ("hub/api/*.py",),
     "starlette": ("hub/api/*.py",),
     "uvicorn": ("hub/api/server.py",),

@@ -50,6 +50,10 @@ class Command(msgspec.Struct, frozen=True, omit_defaults=True):
     timeout: Annotated[float, msgspec.Meta(ge=0)] | None = None
     #: Unix time in ms after which the node must not start it.
     expires: _Count | None = None
+    #: Who signed it, a text never used before, and the signature in base64; see wire/signing.py.
+    operator: str | None = None
+    nonce: str | None = None
+    signature: str | None = None
 
 
 class ReplyState(enum.StrEnum):
