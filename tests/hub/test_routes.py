@@ -189,12 +189,23 @@ def test_a_route_is_worked_out_once() -> None:
     assert routes.cache == {"iot/v1/n1/log": route}
 
 
-def test_the_cache_is_bounded_and_the_oldest_go_first() -> None:
-    routes = make(size=3)
-    for topic in ("iot/v1/a/log", "junk/1", "iot/v1/b/log", "junk/2", "iot/v1/c/log"):
-        routes.find(topic)
-    assert list(routes.cache) == ["iot/v1/b/log", "junk/2", "iot/v1/c/log"]
-    assert data_of(routes.find("iot/v1/a/log"))[1].node == "a"
+def test_a_topic_that_goes_on_coming_is_worked_out_once_however_many_others_pass() -> None:
+    routes = make(size=6)
+    first = routes.find("iot/v1/a/log")
+    for i in range(100):
+        routes.find(f"junk/{i}")
+        assert routes.find("iot/v1/a/log") is first
+        assert len(routes.cache) <= 3
+
+
+def test_a_topic_that_stays_away_is_forgotten_and_worked_out_again() -> None:
+    routes = make(size=6)
+    first = routes.find("iot/v1/a/log")
+    for i in range(10):
+        routes.find(f"junk/{i}")
+    again = routes.find("iot/v1/a/log")
+    assert again is not first
+    assert data_of(again)[1].node == "a"
 
 
 @given(st.text(st.sampled_from("iotv1/n$hub+#SYlge \x00ü"), max_size=30), st.sampled_from(["", "iot/v1/", "iot/v1/n/"]))
