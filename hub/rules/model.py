@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from hub.rules.conditions import judge_of
 from hub.rules.events import Severity
 from hub.rules.levels import Levels, Ranges
-from hub.rules.metric import Metric, is_glob, parse_metric
+from hub.rules.metric import is_glob, parse_metric
 from hub.rules.mute import Mute
-from hub.rules.part import Comparable, Finite, Globs, Names, Part, Positive
+from hub.rules.part import Comparable, Globs, Names, Part, Positive
 from hub.rules.template import check_template
 from wire.settings import Duration, parse_duration
 
@@ -126,10 +127,12 @@ class Condition(Asking):
     """One question about one metric, among several of a rule."""
 
     metric: Annotated[str, AfterValidator(_metric)]
+    #: None: the rule's.
+    severity: Severity | None = None
 
     @model_validator(mode="after")
     def _sound(self) -> Condition:
-        check_asking(self)
+        check_asking(self, self.severity or Severity.WARNING)
         if any(is_glob(part) for part in parse_metric(self.metric)):
             raise ValueError("in all and any a metric is one measurement.field, without * ? [")
         return self
@@ -161,7 +164,7 @@ class Rule(Asking):
         if len(ways) != 1:
             raise ValueError(f"needs exactly one of metric, all, any; has {' and '.join(ways) or 'none'}")
         if ways == ["metric"]:
-            check_asking(self)
+            check_asking(self, self.severity)
         elif stray := [*self.asks, *(name for name in ("clear", "window", "tags") if getattr(self, name))]:
             raise ValueError(f"{stray[0]} belongs into the conditions of {ways[0]}")
         return self
@@ -193,7 +196,7 @@ class RuleSet:
         return self.rules.get(name)
 
 
-def check_asking(asking: Asking) -> None:
+def check_asking(asking: Asking, severity: Severity) -> None:
     """Refuse questions that cannot be answered.
 
     Raises:
@@ -209,5 +212,9 @@ def check_asking(asking: Asking) -> None:
         if isinstance(asking.clear, Ranges) != (ask == "outside"):
             shape = "a range [low, high]" if ask == "outside" else "a number"
             raise ValueError(f"clear must be {shape}, as {ask} is")
+    try:
+        judge_of(asking, severity)
+    except ValueError as error:
+        raise ValueError(f"{ask}: {error}") from error
     if asking.window is not None and ask not in (*_NUMERIC, "equals", "differs"):
         raise ValueError(f"window goes with {', '.join(_NUMERIC)}, not with {ask}")
