@@ -136,6 +136,15 @@ class Topics(msgspec.Struct, frozen=True):
         base = f"{self.root}/{check_node_id(node)}"
         return (f"{base}/cmd/+", f"{base}/stored")
 
+    def every_command(self) -> str:
+        """Topic filter for the commands to all nodes."""
+        return f"{self.root}/+/cmd/+"
+
+    def analyst_receives(self) -> tuple[str, ...]:
+        """Topic filters for what nodes measure and say, and what the hub finds in it; no commands and replies."""
+        levels = ("status", "log", "telemetry/+", "alert/+", "stats/+")
+        return (*(f"{self.root}/+/{level}" for level in levels), f"{self.root}/{_HUB_LEVEL}/+/status")
+
     def operator_sends(self) -> tuple[str, ...]:
         """Topic filters that an operator may publish to."""
         return (f"{self.root}/+/cmd/+", f"{self.root}/+/telemetry/+", f"{self.root}/+/log")
@@ -173,6 +182,12 @@ class Topics(msgspec.Struct, frozen=True):
                 Reason.UNKNOWN_TOPIC, f"{kind} takes exactly one further level: {topic[:_LONGEST_SHOWN]!r}"
             )
         return Address(kind, node, check_name(levels[1], str(kind)))
+
+
+def node_of_receipts(topic: str) -> str | None:
+    """The node whose topic of receipts this is, below any root; None for other topics."""
+    *_, node, level = ("", *topic.split("/"))
+    return node if level == Kind.STORED and _NODE_ID.fullmatch(node) is not None else None
 
 
 def check_root(root: str) -> str:

@@ -20,7 +20,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from hub.broker.errors import AccountsBroken, NameReserved
-from hub.broker.rights import check_node_name, node_acls, node_of
+from hub.broker.rights import (
+    PersonRole,
+    check_node_name,
+    devices_of,
+    gateway_acls,
+    gateway_of,
+    node_acls,
+    node_of,
+    person_acls,
+)
 from wire.errors import TopicError
 
 if TYPE_CHECKING:
@@ -78,7 +87,7 @@ def repaired(
 ) -> tuple[Document, list[str]]:
     """The document with ``accounts`` as they must be, and what was changed, one sentence each (empty: nothing).
 
-    Accounts, roles and groups of others are kept. Roles of nodes follow the root of the topics. An account whose
+    Accounts, roles and groups of others are kept. Roles of nodes, gateways and people follow the root of the topics. An account whose
     password, client id and role are right keeps its salt, so that a second call changes nothing.
     """
     changes: list[str] = []
@@ -88,10 +97,9 @@ def repaired(
     if new.get("defaultACLAccess") != _DEFAULT_ACCESS:
         new["defaultACLAccess"] = dict(_DEFAULT_ACCESS)
         changes.append("default access set to refuse")
-    for role in [role["rolename"] for role in new["roles"]]:
-        node = node_of(role)
-        if node is not None and _is_node_name(node):
-            _set_role(new["roles"], role, node_acls(topics, node), changes)
+    for role in list(new["roles"]):
+        if (acls := _acls_of(role, topics)) is not None:
+            _set_role(new["roles"], role["rolename"], acls, changes)
     for account in accounts:
         _set_role(new["roles"], account.role, account.acls, changes)
         _set_client(new["clients"], account, new_salt, changes)
@@ -102,6 +110,19 @@ def hashed(password: str, salt: bytes, rounds: int = _ROUNDS) -> str:
     """PBKDF2-HMAC-SHA512 as the plugin stores it, base64."""
     key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds, _HASH_BYTES)
     return base64.b64encode(key).decode()
+
+
+def _acls_of(role: Document, topics: Topics) -> Sequence[Acl] | None:
+    """The rights that a role of a node, gateway or person must have; None for other roles."""
+    name = role["rolename"]
+    node, gateway = node_of(name), gateway_of(name)
+    if node is not None and _is_node_name(node):
+        return node_acls(topics, node)
+    if gateway is not None and _is_node_name(gateway):
+        found = role.get("acls")
+        acls = [acl for acl in found if isinstance(acl, dict)] if isinstance(found, list) else []
+        return gateway_acls(topics, gateway, [device for device in devices_of(gateway, acls) if _is_node_name(device)])
+    return person_acls(topics, PersonRole(name)) if name in set(PersonRole) else None
 
 
 def _set_role(roles: list[Document], name: str, acls: Sequence[Acl], changes: list[str]) -> None:

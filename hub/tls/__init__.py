@@ -1,0 +1,1 @@
+"""The hub's own certificate authority: what it signs, keeps, renews and revokes."""
