@@ -42,6 +42,11 @@ class StatePaths:
         return self.root / "spool"
 
     @property
+    def influx_due(self) -> Path:
+        """Hours whose roll-ups in InfluxDB are to be made (``hub/store/influx_due.py``)."""
+        return self.root / "influx-rollups.json"
+
+    @property
     def broker(self) -> Path:
         """Configuration, accounts, persistence and log of the managed Mosquitto."""
         return self.root / "mosquitto"

@@ -110,7 +110,7 @@ def _store(kind: str, settings: Settings, paths: StatePaths) -> Store:
     if kind == "memory":
         return MemoryStore(retention=wanted.retention)
     if kind == "influx":
-        return influx_store(wanted.influx, wanted.retention)
+        return influx_store(wanted.influx, wanted.retention, paths.influx_due)
     return DuckStore(
         paths.database, retention=wanted.retention, memory_bytes=wanted.memory_bytes, threads=wanted.threads
     )

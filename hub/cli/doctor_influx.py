@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 from hub.cli.finding import FAILED, OK, Finding
 from hub.influx.admin import Admin, found_in
-from hub.influx.sending import poster
 from hub.influx.wanted import seconds, shown, wanted
 from hub.store.base import QueryError, StoreBroken, StoreUnavailable
 from hub.store.influx_http import Http
 from hub.store.influx_query import Asker, Unreadable
 from hub.store.influx_send import gzipped, reason_of
+from hub.store.influx_sending import poster
 from hub.store.influx_server import Generation, find_server
 from hub.store.influx_settings import target_of
 from hub.store.influxql import field, identifier, source
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from hub.config import Settings
-    from hub.store.influx import Target
     from hub.store.influx_server import Server
+    from hub.store.influx_target import Target
     from hub.store.influxql import Row
 
 _PROBE: Final = SeriesKey("iothub-doctor", "doctor")

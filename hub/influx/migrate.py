@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from hub.influx.position import Position, PositionFile
 from hub.influx.rollups import NAMES, Windows, policies, rolled_up_lines
-from hub.influx.sending import poster
 from hub.influx.wanted import wanted
 from hub.store.base import StoreBroken, StoreUnavailable
 from hub.store.catalog import BOOLEAN
@@ -31,6 +30,7 @@ from hub.store.influx_http import Http
 from hub.store.influx_logs import key_of
 from hub.store.influx_query import Asker
 from hub.store.influx_send import Sender
+from hub.store.influx_sending import poster
 from hub.store.influx_server import find_server
 from hub.store.influx_settings import target_of
 from hub.store.line_protocol import LineEncoder
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from hub.paths import StatePaths
     from hub.store.base import LogRecord, Store
     from hub.store.duck_export import DuckExport
-    from hub.store.influx import Target
     from hub.store.influx_server import Server
+    from hub.store.influx_target import Target
     from hub.store.partition import Partition
     from wire.point import SeriesKey, Value
 

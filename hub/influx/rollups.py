@@ -17,6 +17,7 @@ from hub.influx.wanted import rolled_up
 from hub.store.base import Fn, StoreUnavailable
 from hub.store.catalog import NUMBER
 from hub.store.influx_layout import ROLLED_UP, rolled_up_field
+from hub.store.influx_roll import count_as_integer
 from hub.store.influx_send import reason_of
 from hub.store.influx_server import Generation
 from hub.store.influxql import during, identifier
@@ -29,10 +30,10 @@ if TYPE_CHECKING:
     from hub.influx.wanted import Wanted, WantedRollUp
     from hub.store.catalog import Catalog
     from hub.store.duck_export import RollUps
-    from hub.store.influx import Target
     from hub.store.influx_http import Http
     from hub.store.influx_query import Asker
     from hub.store.influx_server import Server
+    from hub.store.influx_target import Target
     from hub.store.line_protocol import LineEncoder
 
 #: Tables of the embedded store, and the roll-up each becomes.
@@ -60,7 +61,7 @@ async def policies(asker: Asker, server: Server, database: str) -> dict[str, boo
 def rolled_up_lines(encoder: LineEncoder, catalog: Catalog, rows: RollUps) -> list[str]:
     """Lines as the server's own roll-ups would be: floats, and a count that is an integer; numbers alone."""
     points = list(_points(catalog, rows))
-    return [_with_integer_count(line) for line in encoder.encode(points)]
+    return [count_as_integer(line) for line in encoder.encode(points)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,3 @@ def _points(catalog: Catalog, rows: RollUps) -> Iterator[Point]:
         key, name = catalog.name(number)
         named = zip((*_FLOATS, Fn.COUNT), values, strict=True)
         yield Point(key, ts_ns, {rolled_up_field(fn, name): value for fn, value in named})
-
-
-def _with_integer_count(line: str) -> str:
-    """The last value of a line, ``5.0``, as the integer ``5i``: so the server counts, and a field has one type."""
-    head, _, ts_ns = line.rpartition(" ")
-    return f"{head.removesuffix('.0')}i {ts_ns}"

@@ -3,6 +3,7 @@
     write ──▶ InfluxWriter ─ Gatherer, LineEncoder (thread) ─▶ Sender ─▶ influx_client, or POST /write of old 1.x
     query ──▶ Reader       ─ InfluxQL ─▶ Asker ─▶ /query
     logs ───▶ influx_logs  ─ InfluxQL ─▶ Asker ─▶ /query
+    maintain ▶ Roller      ─ roll-ups that the database does not make by itself
     series, last ──▶ InfluxCatalog: memory only, filled from the database when it is first reached
 
 The store opens whether the database can be reached or not: the first call that needs it finds it, and every call says
@@ -26,12 +27,14 @@ from hub.store import influx_catalog, influx_logs
 from hub.store.base import MaintenanceReport, StoreBroken, StoreStats, StoreUnavailable
 from hub.store.columns import Floors
 from hub.store.influx_catalog import InfluxCatalog
-from hub.store.influx_client import InfluxClient
+from hub.store.influx_due import DueHours
 from hub.store.influx_http import Http
 from hub.store.influx_layout import ROLLUPS, bucket_of
-from hub.store.influx_query import Asker, Unreadable
+from hub.store.influx_query import Asker, Missing, Unreadable
 from hub.store.influx_read import Reader
+from hub.store.influx_roll import Roller
 from hub.store.influx_send import Sender
+from hub.store.influx_sending import poster
 from hub.store.influx_server import Generation, find_server
 from hub.store.influx_write import InfluxWriter
 from hub.store.influxql import identifier
@@ -40,31 +43,16 @@ from hub.store.select import check_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from hub.store.base import Frame, Last, LogQuery, LogRecord, Query, Series, SeriesFilter, WriteResult
-    from hub.store.influx_http import Access, Reply
-    from hub.store.influx_send import Post
     from hub.store.influx_server import Server
+    from hub.store.influx_target import Target
     from hub.store.partition import Keep
     from wire.point import Point
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where in a server, and how the server is spoken to."""
-
-    access: Access
-    #: Database of 1.x and 3.x, bucket of 2.x.
-    database: str
-    #: Of 2.x, name or id.
-    org: str = ""
-    #: Empty for the database's default one.
-    retention_policy: str = ""
-    #: None: found by asking.
-    generation: Generation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +64,7 @@ class _Ready:
     catalog: InfluxCatalog
     writer: InfluxWriter
     reader: Reader | None
+    roller: Roller | None
 
 
 class InfluxStore:
@@ -83,11 +72,17 @@ class InfluxStore:
 
     Args:
         retention: how long each resolution is kept, seconds; as the database's own policies, which delete.
-        clock_ns: now; decides what is too old to be stored.
+        due_file: keeps which roll-ups are to be made; None forgets them.
+        clock_ns: now; decides what is too old to be stored, and what is late.
     """
 
     def __init__(
-        self, target: Target, *, retention: Keep | None = None, clock_ns: Callable[[], int] = time.time_ns
+        self,
+        target: Target,
+        *,
+        retention: Keep | None = None,
+        due_file: Path | None = None,
+        clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._target = target
         self._keep = retention or Retention()
@@ -100,6 +95,8 @@ class InfluxStore:
         self._reaching = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._ready: _Ready | None = None
+        self._due = DueHours(due_file, target.name)
+        self._due.load()
 
     async def __aenter__(self) -> Self:
         """Open connections, and fetch the series if the server is there.
@@ -130,7 +127,11 @@ class InfluxStore:
     async def write(self, points: Sequence[Point]) -> WriteResult:
         ready = await self._reach()
         async with self._writing:
-            return await ready.writer.write(points, self._accepted_from(), self._run)
+            late = await ready.roller.expect(points, self._clock_ns()) if ready.roller is not None else ()
+            result = await ready.writer.write(points, self._accepted_from(), self._run)
+        if ready.roller is not None and late:
+            await ready.roller.came(late)
+        return result
 
     async def series(self, chosen: SeriesFilter) -> list[Series]:
         return [each.series for each in (await self._reach()).catalog.select(chosen)]
@@ -153,7 +154,7 @@ class InfluxStore:
         return await influx_logs.find(ready.asker, self._target.retention_policy, query, self._floors.logs_ns)
 
     async def maintain(self, now_ns: int) -> MaintenanceReport:
-        """Forget what is past its retention: the database deletes it, and makes its own roll-ups."""
+        """Forget what is past its retention, which the database deletes; make the roll-ups that it does not make."""
         ready = await self._reach()
         async with self._writing:
             floors = self._floors_at(now_ns)
@@ -168,7 +169,9 @@ class InfluxStore:
                 )
             if ready.catalog.count() < before:
                 ready.writer.forget()
-        return MaintenanceReport()
+        if ready.roller is None:
+            return MaintenanceReport()
+        return MaintenanceReport(rolled_up_rows=await ready.roller.maintain(now_ns, self._floors.samples_ns))
 
     async def stats(self) -> StoreStats:
         """Size is 0: InfluxDB has no way to say it."""
@@ -199,40 +202,40 @@ class InfluxStore:
             except Unreadable as error:
                 _log.error("writing without reading: no queries, and what comes twice counts as new", why=str(error))
                 asker = None
-        sender = Sender(
-            await self._post(server),
-            server=f"{server} at {target.access.url}",
-            database=f"{'bucket' if server.generation is Generation.V2 else 'database'} {target.database!r}",
-            is_gzip=target.access.gzip,
-        )
+        policy = self._policy_in(server)
         writer = InfluxWriter(
             catalog=catalog,
-            sender=sender,
+            sender=await self._sender(server, target.retention_policy),
             asker=asker,
-            retention_policy=self._policy_in(server),
+            retention_policy=policy,
             newest_logs=newest_logs,
             holds_texts=server.generation is not Generation.VICTORIA,
         )
-        reader = None
-        if asker is not None:
-            reader = Reader(asker, retention_policy=self._policy_in(server), rollups=rollups)
         _log.info("reached", server=str(server), url=target.access.url, series=catalog.count(), rollups=sorted(rollups))
-        return _Ready(server, asker, catalog, writer, reader)
+        if asker is None:
+            return _Ready(server, asker, catalog, writer, None, None)
+        databases = {name: bucket_of(target.database, name) for name in rollups} if _is_apart(server) else {}
+        reader = Reader(asker, retention_policy=policy, rollups=rollups, databases=databases, unmade=self._due.spans)
+        roller = Roller(
+            asker=asker,
+            catalog=catalog,
+            retention_policy=policy,
+            senders={name: await self._sender(server, name) for name in rollups},
+            due=self._due,
+            makes_all=_is_apart(server) if target.hub_rolls_up is None else target.hub_rolls_up,
+            run=self._run,
+        )
+        return _Ready(server, asker, catalog, writer, reader, roller)
 
-    async def _post(self, server: Server) -> Post:
+    async def _sender(self, server: Server, policy: str) -> Sender:
+        """What sends lines to a retention policy."""
         target = self._target
-        if server.has_v2_write:
-            bucket = bucket_of(target.database, target.retention_policy)
-            client = await self._stack.enter_async_context(InfluxClient(target.access, bucket, target.org))
-            return client.write
-        parameters = {"db": target.database, "precision": "ns"}
-        if target.retention_policy:
-            parameters["rp"] = target.retention_policy
-
-        async def post(body: bytes) -> Reply:
-            return await self._http.post("/write", parameters, body, is_gzip=target.access.gzip)
-
-        return post
+        post = await self._stack.enter_async_context(poster(self._http, server, target, policy))
+        kind = "bucket" if server.generation is Generation.V2 else "database"
+        name = bucket_of(target.database, policy)
+        return Sender(
+            post, server=f"{server} at {target.access.url}", database=f"{kind} {name!r}", is_gzip=target.access.gzip
+        )
 
     def _policy_in(self, server: Server) -> str:
         """The retention policy in statements; 3.x has none."""
@@ -252,10 +255,23 @@ class InfluxStore:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args))
 
 
+def _is_apart(server: Server) -> bool:
+    """Whether roll-ups are databases of their own, and nobody but the hub makes them."""
+    return server.generation is Generation.V3
+
+
 async def _rollups(asker: Asker, server: Server, database: str) -> frozenset[str]:
     """Names of the roll-ups that were set up."""
-    if server.generation is Generation.V3:
-        return frozenset()
+    if _is_apart(server):
+        return frozenset([r.name for r in ROLLUPS if await _is_there(asker, bucket_of(database, r.name))])
     (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
     there = {row[0] for series in answer.series for row in series.values}
     return frozenset(rollup.name for rollup in ROLLUPS if rollup.name in there)
+
+
+async def _is_there(asker: Asker, database: str) -> bool:
+    try:
+        await asker.ask(["SHOW MEASUREMENTS"], database=database)
+    except Missing:
+        return False
+    return True

@@ -11,13 +11,14 @@ Series without the tag ``node`` are not ours and stay unknown.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import structlog
 
 from hub.store.base import FieldKind
-from hub.store.catalog import TEXT, Catalog
+from hub.store.catalog import NUMBER, TEXT, Catalog
 from hub.store.influxql import during, field, identifier, source, tag_set
 from hub.store.line_protocol import original_name, stored_measurement
 from hub.store.values import KINDS, MAX_NS
@@ -73,6 +74,15 @@ class InfluxCatalog(Catalog):
             if name in known
         }
 
+    def numbers(self) -> dict[str, tuple[list[str], int]]:
+        """The fields of each measurement that are numbers, and how many keys it has."""
+        fields: dict[str, list[str]] = {}
+        for (measurement, name), code in list(self._kinds.items()):  # the thread of the writer changes it
+            if code == NUMBER:
+                fields.setdefault(measurement, []).append(name)
+        keys = Counter(key.measurement for key in list(self._ids))
+        return {measurement: (sorted(names), keys[measurement] or 1) for measurement, names in fields.items()}
+
     def forget_before(self, floor_ns: int) -> list[int]:
         """Forget the series that have nothing since ``floor_ns``; return the ids of those that begin before it."""
         known = self.with_samples()
@@ -120,6 +130,13 @@ async def begin_anew(
         catalog.set_first(_ids(chosen), _times(chosen.values()))
 
 
+def key_of_tags(measurement: str, tags: TagSet) -> SeriesKey:
+    """The key of a series; ``tags`` as answers hold them, the node's among them."""
+    node = original_name(dict(tags)[NODE_TAG])
+    others = ((original_name(name), original_name(text)) for name, text in tags if name != NODE_TAG)
+    return SeriesKey(node, measurement, tuple(sorted(others)))
+
+
 async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
     """Measurement and field as InfluxDB holds them, and kind; of all but the log."""
     (answer,) = await asker.ask(["SHOW FIELD KEYS"])
@@ -148,7 +165,7 @@ def _adopt(
     ids, begin, end, values = [], [], [], []
     for tags, row in last.items():
         if tags in first and _is_of(kind, row.values[0][1]):
-            ids.append(catalog.id_of(_key(measurement, tags), name, code))
+            ids.append(catalog.id_of(key_of_tags(measurement, tags), name, code))
             begin.append(first[tags].values[0][0])
             end.append(row.values[0][0])
             values.append(row.values[0][1])
@@ -165,12 +182,6 @@ def _is_of(kind: FieldKind, value: Any) -> bool:
     if kind is FieldKind.TEXT:
         return isinstance(value, str)
     return isinstance(value, bool) == (kind is FieldKind.BOOLEAN) and isinstance(value, bool | int | float)
-
-
-def _key(measurement: str, tags: TagSet) -> SeriesKey:
-    node = original_name(dict(tags)[NODE_TAG])
-    others = ((original_name(name), original_name(text)) for name, text in tags if name != NODE_TAG)
-    return SeriesKey(node, measurement, tuple(sorted(others)))
 
 
 def _ids(numbers: Iterable[int]) -> Ids:

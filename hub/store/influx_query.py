@@ -84,13 +84,17 @@ class Asker:
                 f"{where}: {said}; create the retention policy, or correct store.influx.retention_policy", 10.0
             )
         if "database not found" in said or "not found" in said or status == 404:  # noqa: PLR2004  the status itself
-            return StoreUnavailable(
+            return Missing(
                 f"{where}: {said}; create database (bucket, DBRP) {self._database!r}, or correct store.influx.database",
                 10.0,
             )
         if status == _OK or status in _BAD:
             return QueryError(f"{where} cannot answer this: {said}")
         return StoreUnavailable(f"{where} answered {status} to a query: {said}", retry_after_s)
+
+
+class Missing(StoreUnavailable):
+    """There is no such database."""
 
 
 class Unreadable(StoreUnavailable):

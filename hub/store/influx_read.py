@@ -2,8 +2,8 @@
 
     chosen series (catalogue) ─▶ by measurement ─▶ one statement for its numbers and texts     ┐
                                                    two a boolean: how many, how many are true  ├─▶ frames
-    wide windows of a long range ─▶ three pieces, cut between windows:                         ┘
-        raw │ roll-up, where it has rows of the measurement │ raw
+    wide windows of a long range ─▶ pieces, cut between windows:                               ┘
+        raw │ roll-up, where it has rows of the measurement, and raw where it is to be made again │ raw
 
 InfluxQL has no mean of booleans, hence the counts. A piece from a roll-up never shares a window with a raw one, so
 nothing is added up here.
@@ -25,15 +25,18 @@ from hub.store.partition import ceil, floor
 from hub.store.select import too_many_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hub.store.base import Query, Series
     from hub.store.influx_layout import RollUp
     from hub.store.influx_query import Asker
     from hub.store.influxql import Row
+    from hub.store.tiers import Span
 
 #: Rows of a series that a roll-up must have for it to be worth the statements that find out.
 _WORTH_ROWS: Final = 12
+#: More spans than this that are not rolled up are read as one.
+_MOST_HOLES: Final = 8
 
 #: Times and values of series as they come in: by series and field, ascending.
 _Found = dict[tuple[TagSet, str], list[tuple[int, Any]]]
@@ -72,11 +75,23 @@ class Reader:
     Args:
         retention_policy: of samples; empty for the default one.
         rollups: names of the roll-ups there are.
+        databases: by name of the roll-up, where each is a database of its own; else they are retention policies.
+        unmade: spans of which roll-ups are to be made, ascending: samples answer there.
     """
 
-    def __init__(self, asker: Asker, *, retention_policy: str, rollups: Iterable[str]) -> None:
+    def __init__(
+        self,
+        asker: Asker,
+        *,
+        retention_policy: str,
+        rollups: Iterable[str],
+        databases: Mapping[str, str],
+        unmade: Callable[[], list[Span]],
+    ) -> None:
         self._asker = asker
         self._retention_policy = retention_policy
+        self._databases = databases
+        self._unmade = unmade
         there = frozenset(rollups)
         self._rollups = tuple(rollup for rollup in ROLLUPS if rollup.name in there)
 
@@ -143,7 +158,7 @@ class Reader:
         for name in counted:
             statements.append(f"SELECT count({field(name)}) AS c0 {of} {group}")
             statements.append(f"SELECT count({field(name)}) AS c0 {of} AND {field(name)} = true {group}")
-        results = await self._asker.ask(statements)
+        results = await self._asker.ask(statements, database=self._database(piece.rollup))
         if others:
             _gather(results.pop(0).series, others, found)
         for name, total, true in zip(counted, results[::2], results[1::2], strict=True):
@@ -164,21 +179,46 @@ class Reader:
             begin = ceil(begin, every) if begin >= raw.start_ns else floor(begin, rollup.width_ns)
             end = floor(min(last, stop), every)
             if end - begin >= _WORTH_ROWS * rollup.width_ns:
-                pieces = [_Piece(raw.start_ns, begin), _Piece(begin, end, rollup), _Piece(max(end, raw.start_ns), stop)]
+                unmade = holes(self._unmade(), max(begin, raw.start_ns), end, every)
+                pieces, at = [_Piece(raw.start_ns, begin)], begin
+                for hole_from, hole_to in unmade:
+                    pieces += [_Piece(at, hole_from, rollup), _Piece(hole_from, hole_to)]
+                    at = hole_to
+                pieces += [_Piece(at, end, rollup), _Piece(max(end, raw.start_ns), stop)]
                 return [piece for piece in pieces if piece.start_ns < piece.stop_ns]
         return whole
 
     async def _covered(self, measurement: str, rollup: RollUp) -> tuple[int, int]:
         """From when to when a roll-up has rows of a measurement: it may be younger than the samples."""
-        of = f"SELECT * FROM {source(stored_measurement(measurement), rollup.name)} ORDER BY time"
-        ends = await self._asker.ask([f"{of} LIMIT 1", f"{of} DESC LIMIT 1"])
+        of = f"SELECT * FROM {source(stored_measurement(measurement), self._policy(rollup))} ORDER BY time"
+        ends = await self._asker.ask([f"{of} LIMIT 1", f"{of} DESC LIMIT 1"], database=self._database(rollup))
         times = [row.values[0][0] for result in ends for row in result.series]
         return (times[0], times[-1] + rollup.width_ns) if times else (0, 0)
 
     def _from(self, part: _Part, piece: _Piece) -> str:
-        name = piece.rollup.name if piece.rollup is not None else self._retention_policy
-        of = source(stored_measurement(part.measurement), name)
+        of = source(stored_measurement(part.measurement), self._policy(piece.rollup))
         return f"FROM {of} WHERE {during(piece.start_ns, piece.stop_ns)}{part.where}"
+
+    def _policy(self, rollup: RollUp | None) -> str:
+        if rollup is None:
+            return self._retention_policy
+        return "" if rollup.name in self._databases else rollup.name
+
+    def _database(self, rollup: RollUp | None) -> str | None:
+        """None for the one that is always asked."""
+        return None if rollup is None else self._databases.get(rollup.name)
+
+
+def holes(unmade: Iterable[Span], start_ns: int, stop_ns: int, every_ns: int) -> list[Span]:
+    """What of a span is to be read from samples, in full windows; few pieces, whatever is unmade."""
+    found: list[Span] = []
+    for first, end in unmade:
+        begin, until = max(start_ns, floor(first, every_ns)), min(stop_ns, ceil(end, every_ns))
+        if begin < until and found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], until)
+        elif begin < until:
+            found.append((begin, until))
+    return found if len(found) <= _MOST_HOLES else [(found[0][0], found[-1][1])]
 
 
 def _columns(fn: str, names: Sequence[str]) -> str:

@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from hub.paths import read_secret
 from hub.store.base import StoreBroken
-from hub.store.influx import InfluxStore, Target
+from hub.store.influx import InfluxStore
 from hub.store.influx_http import Access
 from hub.store.influx_server import Generation
+from hub.store.influx_target import Target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,13 +21,15 @@ if TYPE_CHECKING:
 _THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def influx_store(settings: InfluxSettings, retention: Keep) -> InfluxStore:
+def influx_store(settings: InfluxSettings, retention: Keep, due_file: Path | None = None) -> InfluxStore:
     """The store that the settings describe, not open yet.
+
+    ``due_file``: keeps which roll-ups are to be made; None where somebody else does.
 
     Raises:
         StoreBroken: a file of a secret cannot be read.
     """
-    return InfluxStore(target_of(settings), retention=retention)
+    return InfluxStore(target_of(settings), retention=retention, due_file=due_file)
 
 
 def target_of(settings: InfluxSettings) -> Target:

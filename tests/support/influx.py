@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from hub.store.influx import InfluxStore, Target
+from hub.store.influx import InfluxStore
+from hub.store.influx_target import Target
 from hub.store.influx_http import Access
 from tests.support.mosquitto import Process, free_port
 from tests.support.stores import NOON

@@ -14,7 +14,8 @@ from hub.influx.setup import Asked, set_up
 from hub.influx.steps import SetupFailed, Step
 from hub.influx.wanted import wanted
 from hub.paths import StatePaths
-from hub.store.influx import InfluxStore, Target
+from hub.store.influx import InfluxStore
+from hub.store.influx_target import Target
 from hub.store.influx_http import Access
 from tests.support.influx import Influxd
 from tests.support.influx_api import Api2, Api3

@@ -11,10 +11,10 @@ from hub.store.influx_layout import bucket_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from hub.store.influx import Target
     from hub.store.influx_http import Http, Reply
     from hub.store.influx_send import Post
     from hub.store.influx_server import Server
+    from hub.store.influx_target import Target
 
 
 @asynccontextmanager
