@@ -27,6 +27,7 @@ from hub.api.server import serve
 from hub.background import HubStatus, collect_garbage, maintain, tick
 from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub
+from hub.broker.people import People
 from hub.clocks import Clocks
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
@@ -160,6 +161,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 metrics_text=metrics.text,
                 health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled),
                 accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
+                people=People(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
                 broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
             )
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from hub.api import docs, health, ledger, live, logs, nodes, problems, query, rejects, series, token
+from hub.api import accounts, docs, health, ledger, live, logs, nodes, problems, query, rejects, series, token
 from hub.api.auth import required_caller
 from hub.api.edge import Edge
 from hub.api.requests import known_parameters
@@ -38,6 +38,7 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": Problem,
 _ROUTERS: Final = (
     token.router,
     nodes.router,
+    accounts.router,
     series.router,
     query.router,
     logs.router,

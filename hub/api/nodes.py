@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from hub.api import schemas
 from hub.api.auth import ChangingCaller
 from hub.api.parts import Credentials, Parts, PartsOf
-from hub.api.problems import ProblemError
+from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import NamedPlace, NumberedPlace, PageCursor, PageLimit, Text, from_cursor, to_cursor
 from hub.api.schemas import Connection, DeclaredNode, Node, NodeDeclaration, NodeDetail, Page, Publishes
 from hub.api.times import iso, iso_or_none
@@ -49,7 +49,10 @@ async def list_nodes(
 async def declare_node(
     wanted: NodeDeclaration, request: Request, response: Response, parts: PartsOf, caller: ChangingCaller
 ) -> DeclaredNode:
-    """Declare a node and make its account on the broker, live. The password is shown this once."""
+    """Declare a node and make its account on the broker, live. The password is shown this once.
+
+    With `via` it gets no account: that gateway may speak for it from now on.
+    """
     row = await parts.registry.node(wanted.node)
     if row is not None and row.standing is Standing.DECLARED:
         raise ProblemError(
@@ -57,7 +60,7 @@ async def declare_node(
             f"Node {wanted.node!r} is declared already; POST nodes/{wanted.node}/credentials gives it a new password.",
             kind="node-exists",
         )
-    account = await parts.accounts.add_node(wanted.node) if parts.accounts is not None else None
+    account = await _make_account(wanted, parts)
     try:
         await parts.registry.declare(wanted.node, wanted.groups)
     except RegistryError:
@@ -65,7 +68,7 @@ async def declare_node(
             await parts.accounts.remove_node(wanted.node)
         raise
     parts.presence.declare(wanted.node)
-    _log.info("node declared", node=wanted.node, by=caller.user, account=account is not None)
+    _log.info("node declared", node=wanted.node, by=caller.user, account=account is not None, via=wanted.via)
     response.headers["Location"] = f"{request.url.path}/{wanted.node}"
     return _declared(wanted.node, account, parts)
 
@@ -142,6 +145,17 @@ async def list_connections(
 
 
 # -- private -----------------------------------------------------------------------------------------------------------
+
+
+async def _make_account(wanted: NodeDeclaration, parts: Parts) -> Credentials | None:
+    if wanted.gateway and wanted.via is not None:
+        raise wrong_parameter("body.via", "a gateway cannot be reached via another one")
+    if parts.accounts is None:
+        return None
+    if wanted.via is not None:
+        await parts.accounts.add_device(wanted.node, wanted.via)
+        return None
+    return await (parts.accounts.add_gateway if wanted.gateway else parts.accounts.add_node)(wanted.node)
 
 
 async def _row(node: str, parts: Parts) -> NodeRow:

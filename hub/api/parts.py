@@ -13,9 +13,11 @@ from fastapi.requests import HTTPConnection  # noqa: TC002  FastAPI reads annota
 from hub.api.limits import LoginLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from hub.api.schemas import Broker
+    from hub.broker.people import Account
+    from hub.broker.rights import PersonRole
     from hub.config import Settings
     from hub.ledger import Ledger
     from hub.live import Live
@@ -60,8 +62,19 @@ class Accounts(Protocol):
     """Accounts of nodes on the broker, changed while it runs; calls raise ``AccountError``."""
 
     async def add_node(self, node: str) -> Credentials: ...
+    async def add_gateway(self, gateway: str) -> Credentials: ...
+    async def add_device(self, device: str, gateway: str) -> None: ...
     async def remove_node(self, node: str) -> None: ...
     async def rotate(self, node: str) -> Credentials: ...
+
+
+class People(Protocol):
+    """Accounts of people on the broker; calls raise ``AccountError``."""
+
+    async def add(self, name: str, role: PersonRole) -> Credentials: ...
+    async def remove(self, name: str) -> None: ...
+    async def rotate(self, name: str) -> Credentials: ...
+    async def accounts(self) -> Sequence[Account]: ...
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ class Parts:
     accounts: Accounts | None
     #: Where nodes connect to, with the port that is really used.
     broker: Broker
+    #: Accounts of people on the broker; None as ``accounts``.
+    people: People | None = None
     #: Decodes and stores a refused message once more; None where there is no decoder.
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None
     #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.

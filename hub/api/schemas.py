@@ -85,6 +85,16 @@ class Token(BaseModel):
     scope: Scope
 
 
+class Holder(BaseModel):
+    """Who holds the token of a request."""
+
+    user: str
+    role: str
+    scope: Scope
+    #: None: until it is revoked.
+    expires: Time | None
+
+
 # -- nodes ------------------------------------------------------------------------------------------------------------
 
 
@@ -138,10 +148,14 @@ class NodeDeclaration(_Body):
 
     node: NodeId
     groups: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(default=[], max_length=32)
+    #: It is a gateway: others may be reached ``via`` it.
+    gateway: bool = False
+    #: It has no account of its own: this gateway speaks for it.
+    via: NodeId | None = None
 
 
 class Credentials(BaseModel):
-    """Account of a node on the broker; the password is shown this once."""
+    """Account on the broker; the password is shown this once."""
 
     username: str
     password: str
@@ -162,7 +176,7 @@ class DeclaredNode(BaseModel):
     """Answer to ``POST nodes`` and ``POST nodes/{node}/credentials``."""
 
     node: str
-    #: Null where the hub does not manage the accounts of the broker.
+    #: Null where the hub does not manage the accounts of the broker, and for a node that a gateway speaks for.
     credentials: Credentials | None
     mqtt: Broker
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from hub.api.auth import RequiredCaller, client_address
 from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError
-from hub.api.schemas import Token, TokenRequest
+from hub.api.schemas import Holder, Token, TokenRequest
 from hub.api.times import iso
 from hub.nodes.users import Role, Scope
 from wire.point import NS_PER_S
@@ -39,6 +39,17 @@ async def make_token(wanted: TokenRequest, request: Request, parts: PartsOf) -> 
     expires_ns = now_ns + int(parts.settings.api.token_lifetime * NS_PER_S)
     token = await users.issue(wanted.user, scope, now_ns, expires_ns)
     return Token(token=token, expires=iso(expires_ns), user=wanted.user, role=role, scope=scope.value)
+
+
+@router.get("/token")
+async def show_token(caller: RequiredCaller) -> Holder:
+    """Who holds the token of this request, and what it may do."""
+    return Holder(
+        user=caller.user,
+        role=caller.role,
+        scope=caller.scope.value,
+        expires=iso(caller.expires_ns) if caller.expires_ns is not None else None,
+    )
 
 
 @router.delete("/token", status_code=204)

@@ -199,9 +199,7 @@ class Accounts:
 
     async def _set_devices(self, control: Control, gateway: str, devices: list[str]) -> None:
         acls = list(gateway_acls(self._topics, gateway, devices))
-        (answer,) = await control.ask(
-            {"command": "modifyRole", "rolename": gateway_role_of(gateway), "acls": acls}
-        )
+        (answer,) = await control.ask({"command": "modifyRole", "rolename": gateway_role_of(gateway), "acls": acls})
         _check(answer, gateway)
 
     @contextlib.asynccontextmanager

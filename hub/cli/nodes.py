@@ -1,4 +1,4 @@
-"""``iothub nodes``: list, show, add, rm."""
+"""``iothub nodes``: list, show, add, rotate, rm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from hub.cli.base import CliError, options
 if TYPE_CHECKING:
     from hub.api.schemas import DeclaredNode, NodeDetail
 
-group = typer.Typer(help="List nodes; show, add, remove one.", invoke_without_command=True, rich_markup_mode=None)
+group = typer.Typer(
+    help="List nodes; show, add, rotate, remove one.", invoke_without_command=True, rich_markup_mode=None
+)
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _Node = Annotated[str, typer.Argument(metavar="NODE", help="Node id.")]
@@ -95,6 +97,10 @@ def add(
     context: typer.Context,
     node: _Node,
     groups: Annotated[list[str] | None, typer.Option("--group", help="Put it into this group; repeatable.")] = None,
+    gateway: Annotated[bool, typer.Option("--gateway", help="It is a gateway: others are reached via it.")] = False,
+    via: Annotated[
+        str | None, typer.Option("--via", metavar="GATEWAY", help="No account: this gateway speaks for it.")
+    ] = None,
     new_password: Annotated[
         bool, typer.Option("--new-password", help="It is there already: give its account a new password.")
     ] = False,
@@ -114,17 +120,40 @@ def add(
             if new_password:
                 declared = api.post(f"/nodes/{node}/credentials", None, DeclaredNode)
             else:
-                declared = api.post("/nodes", NodeDeclaration(node=node, groups=groups or []), DeclaredNode)
+                wanted = NodeDeclaration(
+                    node=node, groups=groups or [], gateway=gateway, via=checked(via) if via else None
+                )
+                declared = api.post("/nodes", wanted, DeclaredNode)
         except Refused as error:
             if error.kind != "node-exists":
                 raise
             raise CliError(
-                f"node {node} is declared already. A new password for it: iothub nodes add {node} --new-password"
+                f"node {node} is declared already. A new password for it: iothub nodes rotate {node}"
             ) from error
     if as_json:
         print_json(declared)
+    elif via:
+        print(f"Added node {node}: gateway {via} may speak for it from now on.")
     else:
         _print_declared(declared)
+
+
+@group.command()
+def rotate(context: typer.Context, node: _Node, as_json: _Json = False) -> None:
+    """Give the account of a node a new password.
+
+    It works at once and is shown this once; the connection of the node is cut, the old password refused.
+    """
+    from hub.api.schemas import DeclaredNode
+    from hub.cli.client import connected
+    from hub.cli.output import print_json
+
+    with connected(options(context)) as api:
+        declared = api.post(f"/nodes/{checked(node)}/credentials", None, DeclaredNode)
+    if as_json:
+        print_json(declared)
+    else:
+        _print_declared(declared, "New password for")
 
 
 @group.command()
@@ -231,12 +260,12 @@ def _print_connections(connections: list[Any]) -> None:
     )
 
 
-def _print_declared(declared: DeclaredNode) -> None:
+def _print_declared(declared: DeclaredNode, what: str = "Added") -> None:
     from hub.cli.output import pairs
 
     mqtt = declared.mqtt
     account = declared.credentials
-    print(f"Added node {declared.node}.")
+    print(f"{what} node {declared.node}.")
     values = {"broker": f"{mqtt.host}:{mqtt.port}{' (TLS)' if mqtt.tls else ''}, MQTT 5"}
     if account is not None:
         values |= {

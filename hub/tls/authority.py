@@ -161,8 +161,7 @@ def _issue(
     ends: dt.datetime,
 ) -> Signed:
     issuer, issuer_key = _opened(authority)
-    if ends > issuer.not_valid_after_utc:
-        ends = issuer.not_valid_after_utc
+    ends = min(ends, issuer.not_valid_after_utc)
     if ends <= now:
         raise TlsError(f"the authority has ended on {issuer.not_valid_after_utc:%Y-%m-%d}: `iothub tls init --replace`")
     key = ec.generate_private_key(_CURVE)

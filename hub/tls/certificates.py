@@ -1,11 +1,11 @@
 """The authority's folder: what was issued, what is revoked, when it ends.
 
-    {state}/tls/            0700
-    ├── ca.crt              the authority; what clients trust
-    ├── ca.key              0600  signs; whoever has it can be any node: keep a copy elsewhere, and only there
-    ├── server.crt .key     0600  of the broker and of the join endpoint
-    ├── revoked.crl         what the broker refuses
-    └── issued/NAME-*.crt   certificates of nodes; their keys are handed out and not kept
+{state}/tls/            0700
+├── ca.crt              the authority; what clients trust
+├── ca.key              0600  signs; whoever has it can be any node: keep a copy elsewhere, and only there
+├── server.crt .key     0600  of the broker and of the join endpoint
+├── revoked.crl         what the broker refuses
+└── issued/NAME-*.crt   certificates of nodes; their keys are handed out and not kept
 """
 
 from __future__ import annotations
@@ -152,15 +152,17 @@ class Certificates:
     def nodes(self) -> list[Issued]:
         """The certificates of nodes, by name, newest last."""
         revoked = self._revoked()
-        found = [
-            authority.facts(path.read_text(encoding="ascii")) for path in (self.folder / "issued").glob("*.crt")
-        ]
+        found = [authority.facts(path.read_text(encoding="ascii")) for path in (self.folder / "issued").glob("*.crt")]
         found.sort(key=lambda each: (each.name, each.starts, each.ends))
         return [Issued("node", each, revoked.get(each.serial)) for each in found]
 
     def everything(self) -> list[Issued]:
         """Authority, server and nodes."""
-        return [Issued("ca", authority.facts(self._read(_CA).certificate)), Issued("server", self.server()), *self.nodes()]
+        return [
+            Issued("ca", authority.facts(self._read(_CA).certificate)),
+            Issued("server", self.server()),
+            *self.nodes(),
+        ]
 
     def forget_ended(self) -> None:
         """Drop certificates of nodes that ended; the folder would grow for ever."""

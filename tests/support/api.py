@@ -52,12 +52,23 @@ class MemoryAccounts:
 
     passwords: dict[str, str] = field(default_factory=dict)
     broken: Exception | None = None
+    #: Device → gateway.
+    devices: dict[str, str] = field(default_factory=dict)
 
     async def add_node(self, node: str) -> Account:
         self._check()
         if node in self.passwords:
             raise AccountExists(f"{node!r} has an account")
         return self._set(node, "first")
+
+    async def add_gateway(self, gateway: str) -> Account:
+        return await self.add_node(gateway)
+
+    async def add_device(self, device: str, gateway: str) -> None:
+        self._check()
+        if gateway not in self.passwords:
+            raise NoSuchAccount(f"no gateway {gateway!r}")
+        self.devices[device] = gateway
 
     async def rotate(self, node: str) -> Account:
         self._check()

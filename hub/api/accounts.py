@@ -1,0 +1,63 @@
+"""``/accounts``: accounts on the broker of people and programs; those of nodes are made by ``/nodes``."""
+
+import structlog
+from fastapi import APIRouter, Request, Response
+
+from hub.api import schemas
+from hub.api.auth import ChangingCaller
+from hub.api.parts import Credentials, Parts, PartsOf, People
+from hub.api.problems import ProblemError
+from hub.api.schemas import Page
+from hub.api.schemas_accounts import Account, MadeAccount, NewAccount
+from hub.broker.rights import PersonRole
+
+router = APIRouter(tags=["accounts"])
+
+_log = structlog.get_logger("hub.api")
+
+
+@router.get("/accounts")
+async def list_accounts(parts: PartsOf, caller: ChangingCaller) -> Page[Account]:
+    """All accounts of the broker: nodes, gateways, people, and the hub's own."""
+    del caller
+    found = await _people(parts).accounts()
+    items = [Account(name=each.name, role=each.role, client_id=each.client_id) for each in found]
+    return Page(items=items, total=len(items))
+
+
+@router.post("/accounts", status_code=201)
+async def add_account(
+    wanted: NewAccount, request: Request, response: Response, parts: PartsOf, caller: ChangingCaller
+) -> MadeAccount:
+    """Make an account that works at once. The password is shown this once; the client id is the name."""
+    made = await _people(parts).add(wanted.name, PersonRole[wanted.role.upper()])
+    _log.info("account made", name=wanted.name, role=wanted.role, by=caller.user)
+    response.headers["Location"] = f"{request.url.path}/{wanted.name}"
+    return _made(wanted.name, made, parts)
+
+
+@router.delete("/accounts/{name}", status_code=204)
+async def remove_account(name: str, parts: PartsOf, caller: ChangingCaller) -> Response:
+    """Remove the account of a person or program; its connection is cut."""
+    await _people(parts).remove(name)
+    _log.info("account removed", name=name, by=caller.user)
+    return Response(status_code=204)
+
+
+@router.post("/accounts/{name}/credentials")
+async def rotate_account(name: str, parts: PartsOf, caller: ChangingCaller) -> MadeAccount:
+    """Give an account a new password, shown this once; its connection is cut, the old password refused."""
+    made = await _people(parts).rotate(name)
+    _log.info("credentials rotated", name=name, by=caller.user)
+    return _made(name, made, parts)
+
+
+def _people(parts: Parts) -> People:
+    if parts.people is None:
+        raise ProblemError(409, "The hub does not manage the accounts of this broker.", kind="no-accounts")
+    return parts.people
+
+
+def _made(name: str, account: Credentials, parts: Parts) -> MadeAccount:
+    shown = schemas.Credentials(username=account.username, password=account.password, client_id=account.client_id)
+    return MadeAccount(name=name, credentials=shown, mqtt=parts.broker)
