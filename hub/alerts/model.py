@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from hub.rules.events import Severity
+from hub.rules.events import Severity, Subject
+from wire.point import SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     id: int
     rule: str
     node: str
-    series: str = ""
+    #: Key and field of the series; None where the rule is about the node itself.
+    key: SeriesKey | None = None
+    field: str | None = None
     state: AlertState
     severity: Severity
     #: The worst that it has been.
@@ -91,6 +94,15 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     broken: BrokenLink | None = None
     #: … and how that is known, a sentence.
     broken_detail: str = ""
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.node, self.key, self.field)
+
+    @property
+    def series(self) -> str:
+        """``cpu.usage{core=0}``; empty where the rule is about the node itself."""
+        return self.subject.series
 
     @property
     def identity(self) -> Identity:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
+from hub.alerts import tables as _alert_tables  # noqa: F401  they register themselves in METADATA
 from hub.nodes import tables
 
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ class Database:
 
     def _bring_up_to_date(self, connection: Connection) -> None:
         latest = len(self._migrations) + 1
-        if not inspect(connection).has_table(tables.SCHEMA.name):
-            tables.METADATA.create_all(connection)
+        is_new = not inspect(connection).has_table(tables.SCHEMA.name)
+        tables.METADATA.create_all(connection)  # tables that are new to an old database need no step of their own
+        if is_new:
             connection.execute(insert(tables.SCHEMA).values(version=latest, at_ns=time.time_ns()))
             return
         version = max(connection.execute(select(tables.SCHEMA.c.version)).scalars())
