@@ -8,10 +8,12 @@ from __future__ import annotations
 import enum
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from hub.config_commands import CommandSettings
+from hub.config_lan import LanSettings
 from hub.config_notify import NotifySettings
 from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
@@ -44,6 +46,13 @@ class BrokerSettings(_Section):
     max_queued_bytes: int = Field(default=1 << 30, ge=1 << 20)
     max_packet_bytes: int = Field(default=2 << 20, ge=1 << 16)
     autosave_interval_s: int = Field(default=30, ge=1)
+    lan: LanSettings = LanSettings()
+
+    @model_validator(mode="after")
+    def _own_network(self) -> Self:
+        if self.lan.enabled and self.mode is BrokerMode.EXTERNAL:
+            raise ValueError("lan.enabled opens the broker that iothub runs; an external one listens where it is told")
+        return self
 
 
 class IngestSettings(_Section):
@@ -58,7 +67,7 @@ class IngestSettings(_Section):
     max_in_flight_messages: int = Field(default=64_000, ge=1)
     max_in_flight_bytes: int = Field(default=64 << 20, ge=1 << 20)
     #: Topics whose parsed form is kept.
-    topic_cache: int = Field(default=100_000, ge=100)
+    topic_cache: int = Field(default=300_000, ge=100)
     session_expiry: _Positive = 14 * 86_400.0
 
 
@@ -222,12 +231,15 @@ class Settings(_Section):
     spool: SpoolSettings = SpoolSettings()
     nodes: NodeSettings = NodeSettings()
     rejects: RejectSettings = RejectSettings()
+    commands: CommandSettings = CommandSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     notify: NotifySettings = NotifySettings()
     sources: tuple[SourceSettings, ...] = ()
     #: Validated by the agent itself (``agent/config.py``); the hub only lets it pass.
     agent: dict[str, Any] = Field(default_factory=dict)
+    #: Likewise of the dashboard (``dashboard/config.py``).
+    dashboard: dict[str, Any] = Field(default_factory=dict)
 
 
 __all__ = ["Secret", "Settings"]

@@ -37,6 +37,16 @@ class StatePaths:
         return self.root / "ledger.db"
 
     @property
+    def commands(self) -> Path:
+        """SQLite: commands, their output, and the journal of all that happened with them."""
+        return self.root / "commands.db"
+
+    @property
+    def operators(self) -> Path:
+        """Public keys of operators, ``{operator}.pub`` each; made when the first is trusted."""
+        return self.root / "operators"
+
+    @property
     def spool(self) -> Path:
         """What stores could not take yet: one folder a store, segments and a position (``hub/store/spool.py``)."""
         return self.root / "spool"
@@ -55,6 +65,11 @@ class StatePaths:
     def secrets(self) -> Path:
         """One file a secret, mode 0600: ``mqtt-hub``, ``-agent``, ``-operator``, ``-admin``, and ``cli-token``."""
         return self.root / "secrets"
+
+    @property
+    def tls(self) -> Path:
+        """Certificate authority and the certificates it issued (``hub/tls/certificates.py``)."""
+        return self.root / "tls"
 
     @property
     def cli_token(self) -> Path:

@@ -6,6 +6,7 @@ lock ─▶ leftovers of a killed run ended ─▶ keeper
   ▼
 on_ready ─▶ wait for Ctrl-C or SIGTERM ─▶ stop the last started first ─▶ exit 0
             a second Ctrl-C kills what is left
+SIGUSR1 ─▶ the broker reads its certificates again (``iothub tls`` sends it)
 
 kill -9 of this process ─▶ the keeper ends the children (``hub/supervise/keeper.py``)
 """
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from hub.broker.child import BROKER
 from hub.broker.errors import BrokerError
+from hub.broker.lan import RELOAD
 from hub.lock import Locked, held
 from hub.plan import UpFailed
 from hub.supervise.keeper import MARK, Keeper, end_all
@@ -67,6 +70,7 @@ async def run_up(
                 environment = {**os.environ, MARK: mark, "PYTHONUNBUFFERED": "1"}
                 supervisor = Supervisor(logs, say, environment=environment, started=keeper.watch)
                 stop.kill = supervisor.kill
+                asyncio.get_running_loop().add_signal_handler(RELOAD, _reload_broker, supervisor)
                 return await _run(plan, supervisor, stop, on_ready, say)
     except Locked as error:
         raise UpFailed(
@@ -144,6 +148,12 @@ class Stop:
             self.twice = True
             say("killing what is left")
             self.kill()
+
+
+def _reload_broker(supervisor: Supervisor) -> None:
+    """Certificates, revocation list: the broker reads them again, its connections go on."""
+    if (pid := supervisor.pid(BROKER)) is not None:
+        os.kill(pid, signal.SIGHUP)
 
 
 def _end_leftovers(paths: StatePaths, say: Callable[[str], None]) -> str:

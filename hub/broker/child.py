@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRY_AGAIN_S: Final = 0.02
+#: Its name among the children of ``iothub up``.
+BROKER: Final = "mosquitto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class MosquittoChild:
             return taken(self.port)
         if "Error found at " in text:
             return f"Mosquitto refuses its configuration {self.config}: {wrong.removeprefix('Error: ')} {_old(wrong)}"
+        if "Unable to load server" in text or "Unable to load CA" in text or "Unable to load CRL" in text:
+            said_tls = next((line for line in said if "Unable to load" in line), "")
+            return f"Mosquitto cannot use its certificates: {said_tls}. Make them anew: iothub tls renew"
         if "Unable to load auth plugin" in text:
             return f"Mosquitto cannot load its dynamic-security plugin: {said[-1]}. {install_hint()}"
         if "Couldn't open database" in text:

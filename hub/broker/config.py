@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.config import BrokerSettings
+    from hub.config_lan import LanSettings
 
 #: File names inside the broker's data folder, which is its working directory.
 ACCOUNTS_FILE: Final = "dynamic-security.json"
@@ -21,6 +22,11 @@ PERSISTENCE_FILE: Final = "mosquitto.db"
 _IN_FLIGHT: Final = 1000
 _MAX_KEEP_ALIVE_S: Final = 120
 _SYS_INTERVAL_S: Final = 10
+#: Copies of what ``hub/tls/certificates.py`` keeps, which the broker's user may read.
+AUTHORITY_FILE: Final = "ca.crt"
+SERVER_FILE: Final = "server.crt"
+SERVER_KEY_FILE: Final = "server.key"
+CRL_FILE: Final = "revoked.crl"
 _SECONDS_AN_HOUR: Final = 3600
 _HEAD: Final = """\
 # Written by iothub at each start: change iothub.toml, not this file.
@@ -57,6 +63,7 @@ def render(place: Place, broker: BrokerSettings, session_expiry_s: float) -> str
         ("plugin", str(place.plugin)),
         ("plugin_opt_config_file", ACCOUNTS_FILE),
         ("listener", f"{place.port} {place.host}"),
+        *(_lan(broker.lan) if broker.lan.enabled else []),
         ("persistence", "true"),
         ("persistence_file", PERSISTENCE_FILE),
         ("autosave_interval", str(broker.autosave_interval_s)),
@@ -71,9 +78,34 @@ def render(place: Place, broker: BrokerSettings, session_expiry_s: float) -> str
         ("set_tcp_nodelay", "true"),
         ("sys_interval", str(_SYS_INTERVAL_S)),
         ("log_dest", "stderr"),
+        ("log_dest", "topic"),
         ("log_timestamp_format", "%Y-%m-%dT%H:%M:%S"),
     ]
     return _HEAD + "".join(f"{key} {value}\n" for key, value in lines)
+
+
+def _lan(lan: LanSettings) -> list[tuple[str, str]]:
+    """Listeners for other machines. Options belong to the listener above them."""
+    limit = ("max_connections", str(lan.max_connections))
+    tls = [
+        ("cafile", AUTHORITY_FILE),
+        ("certfile", SERVER_FILE),
+        ("keyfile", SERVER_KEY_FILE),
+        ("tls_version", "tlsv1.2"),
+    ]
+    lines = [("listener", f"{lan.port} {lan.host}"), limit, *tls]
+    if lan.certificate_port:
+        lines += [
+            ("listener", f"{lan.certificate_port} {lan.host}"),
+            limit,
+            *tls,
+            ("crlfile", CRL_FILE),
+            ("require_certificate", "true"),
+            # The plugin is not asked about a client id here, so it is made the account's.
+            ("use_identity_as_username", "true"),
+            ("use_username_as_clientid", "true"),
+        ]
+    return lines
 
 
 def loopback(host: str) -> str:

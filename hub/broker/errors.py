@@ -3,6 +3,7 @@
 BrokerError
 ├── BrokerMissing       stop: Mosquitto or its plugin is not installed; the message says what to install
 ├── PortTaken           stop: another program listens there; the message says which, and which setting to change
+├── LanRefused          stop: the broker may not be opened to the network; the message says what is missing
 ├── AccountsBroken      stop: the file of accounts cannot be read; a person must restore or remove it
 └── AccountError        refuse the request
     ├── AccountExists       there is one of that name already
@@ -30,6 +31,10 @@ class PortTaken(BrokerError):  # noqa: N818
     def __init__(self, message: str, port: int) -> None:
         super().__init__(message)
         self.port = port
+
+
+class LanRefused(BrokerError):  # noqa: N818
+    """Opening the broker to the network takes what is not there."""
 
 
 class AccountsBroken(BrokerError):  # noqa: N818

@@ -14,7 +14,7 @@ _PRIVILEGED: Final = 1024
 _PROGRAM: Final = "mosquitto"
 
 
-def claim_port(host: str, port: int) -> int:
+def claim_port(host: str, port: int, *, setting: str = "mqtt.port") -> int:
     """``port`` when nothing listens there; a free one when it is 0.
 
     The port is let go again before the broker takes it: that another program is faster is unlikely, and
@@ -34,13 +34,15 @@ def claim_port(host: str, port: int) -> int:
             raise BrokerError(not_permitted(port)) from error
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise PortTaken(taken(port), port) from error
-            raise BrokerError(f"the broker cannot listen on {host}:{port} (mqtt.host): {error.strerror}") from error
+                raise PortTaken(taken(port, setting), port) from error
+            raise BrokerError(
+                f"the broker cannot listen on {host}:{port} ({setting.rpartition('.')[0]}.host): {error.strerror}"
+            ) from error
         free: int = probe.getsockname()[1]
         return free
 
 
-def taken(port: int) -> str:
+def taken(port: int, setting: str = "mqtt.port") -> str:
     """What to tell people when ``port`` is in use."""
     owner = listener(port)
     if owner is not None:
@@ -52,6 +54,8 @@ def taken(port: int) -> str:
         is_mosquitto = other is not None
     if is_mosquitto:
         who += "; Debian's package starts a broker of its own, `sudo systemctl disable --now mosquitto` ends it"
+    if setting != "mqtt.port":
+        return f"port {port} is taken by {who}. Choose another one: {setting} in iothub.toml"
     return (
         f"port {port} is taken by {who}. Choose another port for the broker: mqtt.port in iothub.toml or "
         f'IOTHUB_MQTT__PORT (0 = any free one); or use the broker that runs there: broker.mode = "external".'

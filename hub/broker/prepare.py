@@ -6,7 +6,8 @@
     ├── mosquitto.conf             ours        0600   read before the broker gives root up
     └── data/                      broker's    0700   its working directory
         ├── dynamic-security.json  broker's    0600   accounts and rights
-        └── mosquitto.db           broker's    0600   sessions, queues, retained messages
+        ├── mosquitto.db           broker's    0600   sessions, queues, retained messages
+        └── ca.crt, server.crt …   broker's    0600   where it listens on the network: hub/broker/lan.py
 
 "Broker's" is the user ``mosquitto`` when root starts it, and who we are otherwise. A broker that has given root up
 cannot walk through our folders, and needs not: it is started inside its own, and all its paths are relative. The
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hub.broker import dynsec, locate
+from hub.broker import dynsec, lan, locate
 from hub.broker.child import MosquittoChild
 from hub.broker.config import ACCOUNTS_FILE, PERSISTENCE_FILE, Place, loopback, render
 from hub.broker.credentials import AGENT, kept_password
@@ -57,7 +58,7 @@ def prepare(settings: Settings, paths: StatePaths, *, agent_node: str | None = N
         agent_node: node id of the agent that ``iothub up`` runs; it gets an account like any node's.
 
     Raises:
-        BrokerError: BrokerMissing, PortTaken, AccountsBroken, NameReserved; each says what to do.
+        BrokerError: BrokerMissing, PortTaken, LanRefused, AccountsBroken, NameReserved; each says what to do.
         SettingsError: ``mqtt.host`` is not loopback.
         OSError: a file of the state directory cannot be written; names the path.
     """
@@ -66,12 +67,16 @@ def prepare(settings: Settings, paths: StatePaths, *, agent_node: str | None = N
     plugin = locate.find_plugin(program)
     user = locate.run_as()
     owner = (user.uid, user.gid) if user is not None else None
+    certificates = lan.admitted(settings, paths)
     port = claim_port(host, settings.mqtt.port)
+    lan.claim_ports(settings.broker.lan)
 
     topics = Topics(settings.mqtt.root)
     agent = [] if agent_node is None else [node_account(agent_node, kept_password(paths, AGENT), topics)]
     place = Place(host, port, plugin, user.name if user is not None else None)
     config, data = lay_out(paths.broker, place, settings, [*own_accounts(settings, paths), *agent], owner=owner)
+    if certificates is not None:
+        lan.install(certificates, data, owner)
     return MosquittoChild(
         argv=("/bin/sh", "-c", _IN_FOLDER, "mosquitto", str(data.resolve()), str(program), str(config.resolve())),
         # The reasons in its log come from the C library; explain_exit reads English.

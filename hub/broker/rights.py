@@ -10,8 +10,8 @@
     {person}   {person}    operators: {root}/+/cmd/+         {root}/#
                            analysts: nothing                 values, logs, states and alerts: no commands or replies
 
-All else is refused; publishing, subscribing and receiving each by a rule of their own. ``operator`` and ``admin`` are for
-this machine: any client id is the right to end the connection of anybody, so accounts that are handed out have one each.
+All else is refused; publishing, subscribing and receiving each by a rule of their own. ``operator`` and ``admin`` are
+for this machine: any client id is the right to end the connection of anybody, so accounts that are handed out have one.
 """
 
 from __future__ import annotations

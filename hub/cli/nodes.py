@@ -96,6 +96,7 @@ def show(context: typer.Context, node: _Node, as_json: _Json = False) -> None:
 def add(
     context: typer.Context,
     node: _Node,
+    *,
     groups: Annotated[list[str] | None, typer.Option("--group", help="Put it into this group; repeatable.")] = None,
     gateway: Annotated[bool, typer.Option("--gateway", help="It is a gateway: others are reached via it.")] = False,
     via: Annotated[
@@ -120,9 +121,8 @@ def add(
             if new_password:
                 declared = api.post(f"/nodes/{node}/credentials", None, DeclaredNode)
             else:
-                wanted = NodeDeclaration(
-                    node=node, groups=groups or [], gateway=gateway, via=checked(via) if via else None
-                )
+                via = checked(via) if via else None
+                wanted = NodeDeclaration(node=node, groups=groups or [], gateway=gateway, via=via)
                 declared = api.post("/nodes", wanted, DeclaredNode)
         except Refused as error:
             if error.kind != "node-exists":

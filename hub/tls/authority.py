@@ -77,7 +77,7 @@ def issue_server(authority: Signed, name: str, hosts: Sequence[str], now: dt.dat
     if not hosts:
         raise TlsError("a server's certificate needs at least one host name or address that clients reach it by")
     names = x509.SubjectAlternativeName([_general(host) for host in hosts])
-    return _issue(authority, name, names, ExtendedKeyUsageOID.SERVER_AUTH, now, ends)
+    return _issue(authority, name, now, ends, purpose=ExtendedKeyUsageOID.SERVER_AUTH, names=names)
 
 
 def issue_client(authority: Signed, name: str, now: dt.datetime, ends: dt.datetime) -> Signed:
@@ -86,7 +86,7 @@ def issue_client(authority: Signed, name: str, now: dt.datetime, ends: dt.dateti
     Raises:
         TlsError: the authority cannot be used.
     """
-    return _issue(authority, name, None, ExtendedKeyUsageOID.CLIENT_AUTH, now, ends)
+    return _issue(authority, name, now, ends, purpose=ExtendedKeyUsageOID.CLIENT_AUTH)
 
 
 def revocations(authority: Signed, serials: Iterable[tuple[int, dt.datetime]], now: dt.datetime) -> str:
@@ -155,10 +155,11 @@ def fingerprint(certificate: str) -> str:
 def _issue(
     authority: Signed,
     name: str,
-    names: x509.SubjectAlternativeName | None,
-    purpose: x509.ObjectIdentifier,
     now: dt.datetime,
     ends: dt.datetime,
+    *,
+    purpose: x509.ObjectIdentifier,
+    names: x509.SubjectAlternativeName | None = None,
 ) -> Signed:
     issuer, issuer_key = _opened(authority)
     ends = min(ends, issuer.not_valid_after_utc)
