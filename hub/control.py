@@ -18,6 +18,7 @@ from wire.topics import Kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from hub.commands.recorder import Recorder
     from hub.messages import Body, Control, Incoming
     from hub.nodes.model import Transition
     from hub.nodes.presence import Presence
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS})
 #: Last-seen times are written this often; in between they are in memory, and a crash loses no more than that.
 _LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
+#: So much later for each node that was heard: of 100,000 nodes they are written every minute.
+_LAST_SEEN_A_NODE_NS: Final = NS_PER_S // 2_000
 
 
 class Controls:
@@ -37,20 +40,27 @@ class Controls:
         presence: what is known about each node, in memory.
         registry: the same, lasting.
         announce: called with the transitions once they are durable.
+        recorder: has commands and replies recorded; nobody does when None.
     """
 
     def __init__(
-        self, presence: Presence, registry: Registry, announce: Callable[[Sequence[Transition]], None]
+        self,
+        presence: Presence,
+        registry: Registry,
+        announce: Callable[[Sequence[Transition]], None],
+        recorder: Recorder | None = None,
     ) -> None:
         self._presence = presence
         self._registry = registry
         self._announce = announce
+        self._recorder = recorder
         self._unwritten: list[Transition] = []
         # The ticker and the pipeline flush at the same time: each transition is written once, in order.
         self._writing = asyncio.Lock()
         #: What could not be written the last time.
         self._last_seen: dict[str, int] = {}
         self._last_seen_written_ns = 0
+        self._last_seen_wait_ns = _LAST_SEEN_EVERY_NS
 
     @staticmethod
     def parse(route: Route, message: Incoming) -> Body:
@@ -83,6 +93,8 @@ class Controls:
                     control.route.node, control.body, control.arrival_ns, retained=control.message.retain
                 )
         self._unwritten += self._presence.observe_data(heard, arrival_ns)
+        if self._recorder is not None:
+            self._recorder.observe(controls)
 
     async def tick(self, now_ns: int, *, connected: bool) -> None:
         """Find silent nodes and write last-seen times; called about once a second.
@@ -92,19 +104,25 @@ class Controls:
         """
         if connected:
             self._unwritten += self._presence.tick(now_ns)
-        await self.flush()
-        if not 0 <= now_ns - self._last_seen_written_ns < _LAST_SEEN_EVERY_NS:
+        await self._write()
+        if not 0 <= now_ns - self._last_seen_written_ns < self._last_seen_wait_ns:
             self._last_seen |= self._presence.take_last_seen()
             await self._registry.record((), self._last_seen)
+            self._last_seen_wait_ns = _LAST_SEEN_EVERY_NS + len(self._last_seen) * _LAST_SEEN_A_NODE_NS
             self._last_seen = {}
             self._last_seen_written_ns = now_ns
 
     async def flush(self) -> None:
-        """Write the transitions that are not durable yet, and announce them.
+        """Write the transitions, commands and replies that are not durable yet, and announce them.
 
         Raises:
-            RegistryError: they are kept for the next call.
+            RegistryError, StateUnavailable: they are kept for the next call.
         """
+        await self._write()
+        if self._recorder is not None:
+            await self._recorder.flush()
+
+    async def _write(self) -> None:
         async with self._writing:
             if transitions := tuple(self._unwritten):
                 await self._registry.record(transitions, {})

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
+from hub.commands.model import Progress
 from hub.nodes.model import Change
 from wire.point import Point
 
@@ -70,14 +71,25 @@ class NodeEvent(msgspec.Struct, frozen=True, tag="node"):
     duration_ns: int | None = None
 
 
+class CommandEvent(msgspec.Struct, frozen=True, tag="command"):
+    """A command took a step."""
+
+    progress: Progress
+
+    @property
+    def node(self) -> str:
+        """The node that it is for."""
+        return self.progress.node
+
+
 class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
     """The subscriber was too slow: ``n`` events were left out here."""
 
     n: int
 
 
-Event = MessageEvent | NodeEvent
-EVENT_TYPES: Final = {"message": MessageEvent, "node": NodeEvent}
+Event = MessageEvent | NodeEvent | CommandEvent
+EVENT_TYPES: Final = {"message": MessageEvent, "node": NodeEvent, "command": CommandEvent}
 
 
 class LiveFilter(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
 """The composition root: builds the parts, runs them in one task group, stops them in order. It alone knows them all.
 
-settings ─▶ registry, store, rejects, ledger ─▶ guard, presence (what they remember) ─▶ intake ─▶ pipeline
+settings ─▶ registry, store, rejects, ledger, commands ─▶ guard, presence (what they remember) ─▶ intake ─▶ pipeline
                                                                                          link ──▶ ┘   │
 HTTP API ◀── all of them ─▶ on_ready(announcement)                                        ▲           ▼
 ticker: presence, maintenance                                                             └── PUBACK ─┘
@@ -29,6 +29,7 @@ from hub.broker.accounts import Accounts
 from hub.broker.credentials import for_admin, for_hub
 from hub.broker.people import People
 from hub.clocks import Clocks
+from hub.commanding import Commanding
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
 from hub.from_settings import guard_limits, limits, link_options, manages_accounts, registry_url, watch_of
@@ -106,7 +107,10 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         await remember_types_if_there(guard, store)
-        controls = Controls(presence, registry, lambda transitions: _announce(live, transitions))
+        commanding = await stack.enter_async_context(
+            Commanding(settings.commands, paths, topics, live, registry, clock_ns=clock_ns)
+        )
+        controls = Controls(presence, registry, lambda transitions: _announce(live, transitions), commanding.recorder)
         intake = Intake(
             Routes(topics, limits(settings), settings.sources, settings.ingest.topic_cache),
             guard,
@@ -117,19 +121,17 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         )
         said = HubStatus(settings.hub.id, topics)
 
-        def connected() -> None:
-            presence.resume(clock_ns())
-            said.online.set()
-            receipts.repeat()
-
+        connected = [lambda: presence.resume(clock_ns()), said.online.set, commanding.connected]
         link = Link(
             link_options(settings, mqtt, said.will()),
             [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
             + [Filter(topics.every_status(), snapshot=True)]
             + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS],
-            on_connect=connected,
+            on_connect=lambda: _call(connected),
         )
+        commanding.use(link)
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
+        connected.append(receipts.repeat)
 
         pipeline = Pipeline(
             link=link,
@@ -156,6 +158,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 settings=settings,
                 rejects=rejects,
                 ledger=ledger,
+                commanding=commanding,
                 replay=Replay(intake, store, writing),
                 clock_offset_s=clocks.offset_s,
                 metrics_text=metrics.text,
@@ -184,6 +187,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 tasks.create_task(link.run(), name="link"),
                 tasks.create_task(said.keep_said(link), name="hub status"),
                 tasks.create_task(receipts.run(), name="receipts"),
+                tasks.create_task(commanding.run(), name="commands"),
                 tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(tick(controls, link), name="ticker"),
                 tasks.create_task(maintain(store, registry, ledger, settings.store.maintain_every), name="maintenance"),
@@ -207,6 +211,11 @@ async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:
 
 
 # -- what the parts say to each other ----------------------------------------------------------------------------------
+
+
+def _call(each: Sequence[Callable[[], None]]) -> None:
+    for told in each:
+        told()
 
 
 def _announce(live: Live, transitions: Sequence[Transition]) -> None:

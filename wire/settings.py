@@ -31,7 +31,7 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Every top-level name of ``iothub.toml``: each process validates its own and lets the others' pass.
 SECTIONS: Final = frozenset(
-    "state hub mqtt broker ingest limits store spool nodes rejects api log notify sources agent".split()  # noqa: SIM905  one a word
+    "state hub mqtt broker ingest limits store spool nodes rejects commands api log notify sources agent dashboard".split()  # noqa: SIM905  one a word
 )
 
 Secret = SecretStr
@@ -106,6 +106,9 @@ class MqttSettings(BaseModel):
     tls: bool = False
     #: PEM file of the authorities to trust; the system's when empty.
     ca_file: Path | None = None
+    #: PEM files of a client certificate and its key, for a broker that asks for one.
+    cert_file: Path | None = None
+    key_file: Path | None = None
 
 
 def load(

@@ -24,7 +24,7 @@ from hub.api.parts import Parts, PartsOf
 from hub.api.problems import problem_response
 from hub.api.schemas_live import LiveReady, LiveSubscribe
 from hub.api.times import iso
-from hub.live import EVENT_TYPES, Event, LiveFilter, LiveFull, LiveStream, MessageEvent, Skipped
+from hub.live import EVENT_TYPES, CommandEvent, Event, LiveFilter, LiveFull, LiveStream, MessageEvent, Skipped
 from hub.nodes.users import Caller
 from wire.point import NS_PER_S, Point
 
@@ -165,6 +165,21 @@ def _body(event: Event | Skipped) -> dict[str, Any]:
             "detail": event.detail,
             "points": [_point(point) for point in event.points],
             "size_bytes": event.size_bytes,
+        }
+    if isinstance(event, CommandEvent):
+        step = event.progress
+        return {
+            "type": "command",
+            "at": iso(step.at_ns),
+            "node": step.node,
+            "id": step.id,
+            "command": step.command,
+            "state": step.state,
+            "n": step.n,
+            "stream": step.stream,
+            "data": step.data,
+            "code": step.code,
+            "error": step.error,
         }
     return {
         "type": "node",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.api.schemas import Broker
     from hub.broker.people import Account
     from hub.broker.rights import PersonRole
+    from hub.commanding import Commanding
     from hub.config import Settings
     from hub.ledger import Ledger
     from hub.live import Live
@@ -97,6 +98,8 @@ class Parts:
     broker: Broker
     #: Accounts of people on the broker; None as ``accounts``.
     people: People | None = None
+    #: None where nothing is sent.
+    commanding: Commanding | None = None
     #: Decodes and stores a refused message once more; None where there is no decoder.
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None
     #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.

@@ -19,7 +19,7 @@ class LiveSubscribe(BaseModel):
     node: str | None = None
     measurement: str | None = None
     #: Event types; null selects all.
-    types: list[Literal["message", "node"]] | None = None
+    types: list[Literal["message", "node", "command"]] | None = None
 
 
 class LivePoint(BaseModel):
@@ -67,6 +67,26 @@ class LiveNode(BaseModel):
     duration_s: float | None = None
 
 
+class LiveCommand(BaseModel):
+    """A command took a step."""
+
+    type: Literal["command"] = "command"
+    at: Time
+    node: str
+    id: str
+    #: Empty where only its replies were seen.
+    command: str
+    #: As in ``GET commands/{id}``.
+    state: str
+    #: Number of the reply, where a reply was the reason.
+    n: int | None = None
+    #: Output, where the reply carries any.
+    stream: str | None = None
+    data: str | None = None
+    code: int | None = None
+    error: str | None = None
+
+
 class LiveSkipped(BaseModel):
     """The client was too slow: ``n`` events were left out here."""
 
@@ -74,4 +94,4 @@ class LiveSkipped(BaseModel):
     n: int
 
 
-LiveEvent = Annotated[LiveReady | LiveMessage | LiveNode | LiveSkipped, Field(discriminator="type")]
+LiveEvent = Annotated[LiveReady | LiveMessage | LiveNode | LiveCommand | LiveSkipped, Field(discriminator="type")]

@@ -85,6 +85,7 @@ class Fleet:
         self._sender = sender
         self._clock_ns = clock_ns
         self._tasks: asyncio.TaskGroup | None = None
+        #: Set once, and then another one takes its place: each run waits for the one it saw before it counted.
         self._ended = asyncio.Event()
         self._going: dict[str, Run] = {}
 
@@ -118,7 +119,7 @@ class Fleet:
         if run is None or run.state != "running":
             return False
         run.state, run.why = "stopped", f"by {user}"
-        self._ended.set()
+        self._look()
         return True
 
     async def find(self, run_id: str) -> Run | None:
@@ -141,9 +142,13 @@ class Fleet:
     def told(self, progress: Sequence[Progress]) -> None:
         """Look at the runs again: something was heard of a command."""
         if self._going and any(each.state.final for each in progress):
-            self._ended.set()
+            self._look()
 
     # -- private ------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        ended, self._ended = self._ended, asyncio.Event()
+        ended.set()
 
     def _begin(self, run: Run) -> None:
         if self._tasks is None:
@@ -194,12 +199,12 @@ class Fleet:
         if wanted:
             await self._sender.send(wanted)
         while run.state == "running":
-            self._ended.clear()
+            ended = self._ended
             if not _open(await self.counts(run.id)):
                 return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_S):
-                    await self._ended.wait()
+                    await ended.wait()
 
     async def _failures(self, run: Run) -> int:
         counts = await self.counts(run.id)

@@ -153,11 +153,8 @@ class Sender:
         for command in made if len(made) == 1 else ():
             if await self._book.find(command.id, command.node):
                 raise IdTaken(f"node {command.node} had a command with the id {command.id!r} before")
-            where: list[tuple[str, Any]] = [
-                ("node = ?", command.node),
-                ("due_ns IS NOT NULL AND state <> ?", "accepted"),
-            ]
-            if len(await self._book.select(where, MOST_OPEN)) >= MOST_OPEN:
+            open_ones = await self._book.counts([("node = ?", command.node), _OPEN])
+            if open_ones.get(State.SENDING, 0) + open_ones.get(State.SENT, 0) >= MOST_OPEN:
                 raise TooManyOpen(f"node {command.node} has {MOST_OPEN} commands that wait for its first word")
 
     async def _publish(self, commands: Sequence[Command]) -> None:

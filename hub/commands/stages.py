@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import math
 import re
 from typing import TYPE_CHECKING, Final
@@ -83,5 +84,5 @@ def _check_rising(stages: Sequence[str]) -> None:
         raise ValueError("all can only be the last stage")
     for pattern in (_COUNT, _SHARE):
         found = [float(stage.strip().rstrip("%")) for stage in stages if pattern.fullmatch(stage.strip())]
-        if any(after <= before for before, after in zip(found, found[1:], strict=False)):
+        if any(after <= before for before, after in itertools.pairwise(found)):
             raise ValueError(f"stages {','.join(stages)} do not rise: each counts all nodes from the start")
