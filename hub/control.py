@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS})
 #: Last-seen times are written this often; in between they are in memory, and a crash loses no more than that.
 _LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
-#: So much later for each node that was heard: of 100,000 nodes they are written every minute.
-_LAST_SEEN_A_NODE_NS: Final = NS_PER_S // 2_000
+#: A second later for so many nodes that were heard: of 100,000 nodes they are written every minute.
+_LAST_SEEN_NODES_A_S: Final = 2_000
 
 
 class Controls:
@@ -108,7 +108,7 @@ class Controls:
         if not 0 <= now_ns - self._last_seen_written_ns < self._last_seen_wait_ns:
             self._last_seen |= self._presence.take_last_seen()
             await self._registry.record((), self._last_seen)
-            self._last_seen_wait_ns = _LAST_SEEN_EVERY_NS + len(self._last_seen) * _LAST_SEEN_A_NODE_NS
+            self._last_seen_wait_ns = _LAST_SEEN_EVERY_NS + len(self._last_seen) // _LAST_SEEN_NODES_A_S * NS_PER_S
             self._last_seen = {}
             self._last_seen_written_ns = now_ns
 

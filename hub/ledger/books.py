@@ -180,6 +180,10 @@ class Books:
             return None
         return Watermark(book.current.session, book.current.watermark)
 
+    def changed(self) -> int:
+        """Nodes with counts that are not folded yet."""
+        return len(self._dirty)
+
     # -- the disk ---------------------------------------------------------------------------------------------------
 
     def changes(self) -> Changes:

@@ -44,6 +44,7 @@ class Presence:
     def __init__(self, silent_after_s: float) -> None:
         self._silent_after_ns = int(silent_after_s * NS_PER_S)
         self._nodes: dict[str, _Known] = {}
+        self._counts = dict.fromkeys(Contact, 0)
         self._listening_since_ns = 0
         self._next_due_ns = 0
 
@@ -52,24 +53,29 @@ class Presence:
     def restore(self, nodes: Iterable[NodeRow], now_ns: int) -> None:
         """Take over what the registry kept; nodes get ``silent_after`` from now to be heard again."""
         for row in nodes:
-            self._nodes[row.node] = _Known(
-                contact=row.contact,
-                since_ns=row.since_ns or 0,
-                last_seen_ns=row.last_seen_ns,
-                connected_ns=row.connected_ns,
-                session=row.session,
-                birth_ms=row.birth_ms,
-                taken_ns=row.last_seen_ns,
+            self._add(
+                row.node,
+                _Known(
+                    contact=row.contact,
+                    since_ns=row.since_ns or 0,
+                    last_seen_ns=row.last_seen_ns,
+                    connected_ns=row.connected_ns,
+                    session=row.session,
+                    birth_ms=row.birth_ms,
+                    taken_ns=row.last_seen_ns,
+                ),
             )
         self.resume(now_ns)
 
     def declare(self, node: str) -> None:
         """Know ``node`` before it is heard, so that it is not new when it is."""
-        self._nodes.setdefault(node, _Known(Contact.NEVER))
+        if node not in self._nodes:
+            self._add(node, _Known(Contact.NEVER))
 
     def forget(self, node: str) -> None:
         """Drop ``node``; it is new when it is heard again."""
-        self._nodes.pop(node, None)
+        if (known := self._nodes.pop(node, None)) is not None:
+            self._counts[known.contact] -= 1
 
     def contact(self, node: str) -> Contact | None:
         """State of ``node``; None when it is unknown."""
@@ -83,10 +89,7 @@ class Presence:
 
     def counts(self) -> dict[Contact, int]:
         """Number of nodes in each state."""
-        found = dict.fromkeys(Contact, 0)
-        for known in self._nodes.values():
-            found[known.contact] += 1
-        return found
+        return dict(self._counts)
 
     def counters(self) -> dict[str, Callable[[], int]]:
         """For each state, what says how many nodes are in it now."""
@@ -115,7 +118,7 @@ class Presence:
         known = self._nodes.get(node)
         changes = []
         if known is None:
-            known = self._nodes[node] = _Known(Contact.NEVER)
+            known = self._add(node, _Known(Contact.NEVER))
             changes.append(Transition(node, Change.NEW, arrival_ns, Why.BIRTH))
         birth = Birth(
             session=_bounded(status.session),
@@ -154,7 +157,7 @@ class Presence:
             heard_ns = max(known.last_seen_ns or known.since_ns, self._listening_since_ns)
             if now_ns - heard_ns > self._silent_after_ns:
                 last_ns = known.last_seen_ns or known.since_ns
-                changes.append(known.leave(node, Change.SILENT, Why.SILENCE, now_ns, ended_ns=last_ns))
+                changes.append(self._leave(known, node, Change.SILENT, Why.SILENCE, now_ns, ended_ns=last_ns))
             else:
                 earliest_ns = min(earliest_ns, heard_ns)
         self._next_due_ns = earliest_ns + self._silent_after_ns
@@ -163,20 +166,40 @@ class Presence:
     # -- how it is decided ------------------------------------------------------------------------------------------
 
     def _count(self, contact: Contact) -> int:
-        return self.counts()[contact]
+        return self._counts[contact]
+
+    def _add(self, node: str, known: _Known) -> _Known:
+        if (before := self._nodes.get(node)) is not None:
+            self._counts[before.contact] -= 1
+        self._nodes[node] = known
+        self._counts[known.contact] += 1
+        return known
+
+    def _enter(self, known: _Known, node: str, reason: str, at_ns: int, birth: Birth | None) -> Transition:
+        self._counts[known.contact] -= 1
+        self._counts[Contact.ONLINE] += 1
+        return known.enter(node, reason, at_ns, birth)
+
+    def _leave(
+        self, known: _Known, node: str, change: Change, reason: str, at_ns: int, *, ended_ns: int | None
+    ) -> Transition:
+        self._counts[known.contact] -= 1
+        transition = known.leave(node, change, reason, at_ns, ended_ns=ended_ns)
+        self._counts[known.contact] += 1
+        return transition
 
     def _born(self, node: str, known: _Known, birth: Birth, at_ns: int, *, retained: bool) -> list[Transition]:
         again = known.contact is not Contact.NEVER and known.is_same_birth(birth)
         if retained and again:
             return []  # the broker's copy of what is known already is no sign of life
         if known.contact is not Contact.ONLINE:
-            return [known.enter(node, Why.BIRTH, at_ns, birth)]
+            return [self._enter(known, node, Why.BIRTH, at_ns, birth)]
         if known.is_other_session(birth):
             if known.is_older(birth):
                 return []  # left over in the broker's queue
             ended_ns = known.last_seen_ns if retained else None
-            gone = known.leave(node, Change.OFFLINE, Why.REPLACED, at_ns, ended_ns=ended_ns)
-            return [gone, known.enter(node, Why.BIRTH, at_ns, birth)]
+            gone = self._leave(known, node, Change.OFFLINE, Why.REPLACED, at_ns, ended_ns=ended_ns)
+            return [gone, self._enter(known, node, Why.BIRTH, at_ns, birth)]
         if not retained:
             known.last_seen_ns = at_ns
         if again and birth.ts_ms is not None:
@@ -194,18 +217,18 @@ class Presence:
         ended_ns = at_ns
         if retained:  # it happened while the hub was away: after the node was last heard, and not before it says
             ended_ns = min(at_ns, max(known.last_seen_ns or at_ns, (end.ts_ms or 0) * 1_000_000))
-        return [known.leave(node, Change.OFFLINE, reason or Why.WILL, at_ns, ended_ns=ended_ns)]
+        return [self._leave(known, node, Change.OFFLINE, reason or Why.WILL, at_ns, ended_ns=ended_ns)]
 
     def _heard(self, node: str, known: _Known | None, arrival_ns: int) -> list[Transition]:
         if known is None:
-            known = self._nodes[node] = _Known(Contact.NEVER)
+            known = self._add(node, _Known(Contact.NEVER))
             new = Transition(node, Change.NEW, arrival_ns, Why.DATA)
-            return [new, known.enter(node, Why.DATA, arrival_ns, None)]
+            return [new, self._enter(known, node, Why.DATA, arrival_ns, None)]
         if known.contact is Contact.OFFLINE and arrival_ns - known.since_ns < _SETTLE_NS:
             known.last_seen_ns = max(arrival_ns, known.last_seen_ns or 0)
             return []
         why = Why.BACK if known.contact is Contact.SILENT else Why.DATA
-        return [known.enter(node, why, arrival_ns, None)]
+        return [self._enter(known, node, why, arrival_ns, None)]
 
 
 class _Known(msgspec.Struct):

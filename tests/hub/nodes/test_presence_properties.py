@@ -53,6 +53,11 @@ class Nodes(RuleBasedStateMachine):
         self.unwritten += transitions
         self.connects += sum(one.change == "online" for one in transitions)
 
+    @invariant()
+    def the_counts_are_those_of_the_nodes(self) -> None:
+        contacts = [self.presence.contact(node) for node in "abc"]
+        assert self.presence.counts() == {contact: contacts.count(contact) for contact in Contact}
+
     @rule(seconds=st.sampled_from([0, 1, 95, 200]))
     def time_passes(self, seconds: int) -> None:
         self.now += seconds * S
