@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
@@ -12,6 +11,7 @@ from hub.broker_watch import BrokerWatch, SeenFile
 from hub.config import BrokerMode
 from hub.guard import GuardLimits
 from hub.link import LinkOptions, Will
+from hub.link_options import tls_of
 from wire.formats.base import Limits
 from wire.point import NS_PER_S
 
@@ -68,7 +68,7 @@ def link_options(settings: Settings, mqtt: MqttSettings, will: Will) -> LinkOpti
         keep_alive_s=mqtt.keep_alive_s,
         receive_max=ingest.receive_max,
         session_expiry_s=int(ingest.session_expiry),
-        tls=ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None,
+        tls=tls_of(mqtt),
         will=will,
         max_in_flight_messages=ingest.max_in_flight_messages,
         max_in_flight_bytes=ingest.max_in_flight_bytes,

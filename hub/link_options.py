@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import ssl
+    from wire.settings import MqttSettings
 
 
 class LinkError(Exception):
@@ -66,3 +67,17 @@ class LinkOptions:
     will: Will | None = None
     max_in_flight_messages: int = 64_000
     max_in_flight_bytes: int = 64 << 20
+
+
+def tls_of(mqtt: MqttSettings) -> ssl.SSLContext | None:
+    """How to verify the broker, and our certificate if we have one; None without TLS.
+
+    Raises:
+        OSError: a file cannot be read or is no certificate.
+    """
+    if not mqtt.tls:
+        return None
+    context = ssl.create_default_context(cafile=mqtt.ca_file)
+    if mqtt.cert_file is not None:
+        context.load_cert_chain(mqtt.cert_file, mqtt.key_file)
+    return context

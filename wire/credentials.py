@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from wire.errors import SessionDown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wire.settings import MqttSettings
 
 
@@ -30,10 +32,23 @@ def authorities(settings: MqttSettings) -> str | None:
     Raises:
         SessionDown: the file cannot be read; the driver would not say which.
     """
-    if settings.ca_file is None:
+    return _readable("ca_file", settings.ca_file)
+
+
+def own_certificate(settings: MqttSettings) -> tuple[str | None, str | None]:
+    """Paths of our certificate and its key; None where the broker asks for none.
+
+    Raises:
+        SessionDown: one of them cannot be read.
+    """
+    return _readable("cert_file", settings.cert_file), _readable("key_file", settings.key_file)
+
+
+def _readable(key: str, path: Path | None) -> str | None:
+    if path is None:
         return None
     try:
-        settings.ca_file.open("rb").close()
+        path.open("rb").close()
     except OSError as error:
-        raise SessionDown(f"cannot read mqtt.ca_file {settings.ca_file}: {error}") from error
-    return str(settings.ca_file)
+        raise SessionDown(f"cannot read mqtt.{key} {path}: {error}") from error
+    return str(path)

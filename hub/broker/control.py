@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import ssl
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from hub.broker.credentials import password_of
 from hub.broker.errors import BrokerSilent, NotAuthorised, PluginMissing
 from hub.connection import Connection, connect_packet
-from hub.link_options import Filter, LinkDown, LinkOptions, LinkRefused
+from hub.link_options import Filter, LinkDown, LinkOptions, LinkRefused, tls_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -99,7 +98,7 @@ class Control:
 
     @contextlib.asynccontextmanager
     async def _connected(self, mqtt: MqttSettings, password: str | None) -> AsyncIterator[None]:
-        tls = ssl.create_default_context(cafile=mqtt.ca_file) if mqtt.tls else None
+        tls = tls_of(mqtt)
         options = LinkOptions(
             host=mqtt.host,
             port=mqtt.port,

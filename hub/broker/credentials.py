@@ -114,6 +114,8 @@ def _managed(settings: Settings, username: str, client_id: str, file: Path, port
             "client_id": client_id,
             "tls": False,
             "ca_file": None,
+            "cert_file": None,
+            "key_file": None,
         }
     )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hub.cli import accounts, admin, broker, data, influx, ledger, live, nodes, rejects
+from hub.cli import accounts, admin, broker, data, influx, joining, ledger, live, nodes, rejects, tls
 from hub.cli import run as run_commands
 from hub.cli.base import FAILED, USAGE, CliError, Options
 from wire.errors import SettingsError
@@ -72,7 +72,7 @@ def root(
     context.obj = Options(config, state, debug)
 
 
-for _group in (run_commands, nodes, accounts, data, live, rejects, ledger, broker, influx, admin):
+for _group in (run_commands, nodes, accounts, data, live, rejects, ledger, broker, tls, joining, influx, admin):
     _group.register(app)
 
 
