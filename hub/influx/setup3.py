@@ -1,7 +1,9 @@
-"""InfluxDB 3.x, set up over ``/api/v3``: a database and, on a server that never had one, the admin token.
+"""InfluxDB 3.x, set up over ``/api/v3``: three databases and, on a server that never had one, the admin token.
 
-What it cannot do is said line by line: 3.x has no roll-ups of its own, and 3 Core no tokens but those that may do
-everything. Shapes of requests and answers are those of the documented API ("InfluxDB 3 Core HTTP API").
+Samples and each roll-up have a database of their own: 3.x keeps all of a database equally long. It makes no roll-ups;
+the hub fills these databases (``hub/store/influx_roll.py``). What cannot be done is said line by line: 3 Core has no
+tokens but those that may do everything. Shapes of requests and answers are those of the documented API ("InfluxDB 3
+Core HTTP API").
 """
 
 from __future__ import annotations
@@ -26,10 +28,6 @@ if TYPE_CHECKING:
 _DATABASES: Final = "/api/v3/configure/database"
 _ADMIN_TOKEN: Final = "/api/v3/configure/token/admin"  # noqa: S105  a path
 _HOUR_S: Final = 3600
-_NO_ROLLUPS: Final = (
-    "3.x makes none by itself and the hub makes none there yet: long ranges are read from samples, and 3 Core refuses "
-    "queries over many files (about 72 h). Keep long history in 1.x, 2.x or the embedded store"
-)
 _NO_READER: Final = (
     "3 Core has tokens that may do everything and no others; 3 Enterprise can make one that only reads: "
     "influxdb3 create token --permission 'db:{database}:read'. Grafana needs it in {file}"
@@ -54,7 +52,10 @@ async def set_up(access: Access, wanted: Wanted, accounts: Accounts) -> AsyncIte
         reply = await admin.try_json("GET", _DATABASES, {"format": "json"})
         if reply.status != OK:
             raise admin.refused(reply, f"GET {_DATABASES}")
-        yield await _database(admin, wanted, _names(reply.body))
+        there = _names(reply.body)
+        yield await _database(admin, there, wanted.database, wanted.keep_s)
+        for rollup in wanted.rollups:
+            yield await _database(admin, there, wanted.bucket(rollup.name), rollup.keep_s)
     if token and not accounts.hub.secret():
         accounts.hub.keep(token)
         yield Step(Outcome.MADE, "token of the hub", f"{accounts.hub.where}: the admin token, which may do everything")
@@ -65,7 +66,6 @@ async def set_up(access: Access, wanted: Wanted, accounts: Accounts) -> AsyncIte
     if token:
         note = _NO_READER.format(database=wanted.database, file=accounts.grafana.file)
         yield Step(Outcome.NOT_DONE, "token of grafana, to read only", note)
-    yield Step(Outcome.NOT_DONE, "roll-ups", _NO_ROLLUPS)
 
 
 # -- private ----------------------------------------------------------------------------------------------------------
@@ -84,12 +84,11 @@ async def _admin_token(nobody: Admin, access: Access, accounts: Accounts) -> tup
     return token, Step(Outcome.MADE, "admin token", accounts.admin.where)
 
 
-async def _database(admin: Admin, wanted: Wanted, there: list[str]) -> Step:
-    if wanted.database in there:
-        return Step(Outcome.THERE, f"database {wanted.database}", "its retention is not compared")
-    body = {"db": wanted.database, "retention_period": f"{-(-wanted.keep_s // _HOUR_S)}h"}
-    await admin.json("POST", _DATABASES, body=body)
-    return Step(Outcome.MADE, f"database {wanted.database}: {shown(wanted.keep_s)}")
+async def _database(admin: Admin, there: list[str], name: str, keep_s: int) -> Step:
+    if name in there:
+        return Step(Outcome.THERE, f"database {name}", "its retention is not compared")
+    await admin.json("POST", _DATABASES, body={"db": name, "retention_period": f"{-(-keep_s // _HOUR_S)}h"})
+    return Step(Outcome.MADE, f"database {name}: {shown(keep_s)}")
 
 
 def _names(body: bytes) -> list[str]:

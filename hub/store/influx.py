@@ -43,7 +43,6 @@ from hub.store.select import check_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from hub.store.base import Frame, Last, LogQuery, LogRecord, Query, Series, SeriesFilter, WriteResult
@@ -72,7 +71,7 @@ class InfluxStore:
 
     Args:
         retention: how long each resolution is kept, seconds; as the database's own policies, which delete.
-        due_file: keeps which roll-ups are to be made; None forgets them.
+        due: keeps which roll-ups are to be made; None forgets them with this object.
         clock_ns: now; decides what is too old to be stored, and what is late.
     """
 
@@ -81,7 +80,7 @@ class InfluxStore:
         target: Target,
         *,
         retention: Keep | None = None,
-        due_file: Path | None = None,
+        due: DueHours | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._target = target
@@ -95,8 +94,7 @@ class InfluxStore:
         self._reaching = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._ready: _Ready | None = None
-        self._due = DueHours(due_file, target.name)
-        self._due.load()
+        self._due = DueHours(None, target.name) if due is None else due
 
     async def __aenter__(self) -> Self:
         """Open connections, and fetch the series if the server is there.
@@ -104,6 +102,7 @@ class InfluxStore:
         Raises:
             StoreBroken: ``ca_file`` cannot be read.
         """
+        self._due.load()
         try:
             await self._stack.enter_async_context(self._http)
         except OSError as error:

@@ -57,8 +57,14 @@ class DueHours:
         #: Where the hub makes all roll-ups: up to here they are made, but for the hours that are due.
         self.live_from_ns: int | None = None
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many hours are due."""
         return len(self._since)
+
+    def now(self) -> float:
+        """Of the clock that ``made`` counts by."""
+        return self._clock()
 
     def load(self) -> None:
         """Take over what the file holds."""

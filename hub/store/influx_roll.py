@@ -137,7 +137,7 @@ class Roller:
     async def _hours(self, hours: Sequence[int], now_ns: int) -> int:
         rows, made, began_all = 0, 0, time.perf_counter()
         for hour in hours:
-            start, stop, began = hour * HOUR_NS, (hour + 1) * HOUR_NS, time.monotonic()
+            start, stop, began = hour * HOUR_NS, (hour + 1) * HOUR_NS, self.due.now()
             try:
                 for rollup in ROLLUPS:
                     rows += await self._make(rollup, start, min(stop, floor(now_ns, rollup.width_ns)))
@@ -150,7 +150,7 @@ class Roller:
             await self.run(self.due.save)
         if made:
             took_s = round(time.perf_counter() - began_all, 2)
-            _log.info("roll-ups made", hours=made, rows=rows, took_s=took_s, hours_left=len(self.due))
+            _log.info("roll-ups made", hours=made, rows=rows, took_s=took_s, hours_left=self.due.count)
         return rows
 
     async def _make(self, rollup: RollUp, start_ns: int, stop_ns: int) -> int:

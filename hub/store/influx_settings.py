@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from hub.paths import read_secret
 from hub.store.base import StoreBroken
 from hub.store.influx import InfluxStore
+from hub.store.influx_due import DueHours
 from hub.store.influx_http import Access
 from hub.store.influx_server import Generation
 from hub.store.influx_target import Target
@@ -29,7 +30,8 @@ def influx_store(settings: InfluxSettings, retention: Keep, due_file: Path | Non
     Raises:
         StoreBroken: a file of a secret cannot be read.
     """
-    return InfluxStore(target_of(settings), retention=retention, due_file=due_file)
+    target = target_of(settings)
+    return InfluxStore(target, retention=retention, due=DueHours(due_file, target.name))
 
 
 def target_of(settings: InfluxSettings) -> Target:

@@ -195,9 +195,10 @@ def test_a_3x_that_was_never_set_up_gets_a_token_and_a_database_and_says_what_is
         "database iot": "made",
         "token of the hub": "made",
         "token of grafana, to read only": "not done",
-        "roll-ups": "not done",
+        "database iot/rollup_1h": "made",
+        "database iot/rollup_1m": "made",
     }
-    assert api.databases == {"iot": "744h"}
+    assert api.databases == {"iot": "744h", "iot/rollup_1h": "44472h", "iot/rollup_1m": "8928h"}
     assert secrets(tmp_path) == {"influx-admin-token": "apiv3_test", "influx-hub-token": "apiv3_test"}
     assert "apiv3_test" not in " ".join(step.note for step in steps)
     before = list(api.changes)
@@ -214,9 +215,14 @@ def test_a_3x_with_an_admin_token_that_we_do_not_have_says_so(tmp_path: Path) ->
         set_up_at(api, tmp_path, token="wrong")
 
 
-def test_a_3x_that_lets_everybody_in_gets_a_database_alone(tmp_path: Path) -> None:
+def test_a_3x_that_lets_everybody_in_gets_databases_alone(tmp_path: Path) -> None:
     api = Api3(asks=False)
-    assert outcomes(set_up_at(api, tmp_path)) == {"database iot": "made", "tokens": "not done", "roll-ups": "not done"}
+    assert outcomes(set_up_at(api, tmp_path)) == {
+        "database iot": "made",
+        "database iot/rollup_1h": "made",
+        "database iot/rollup_1m": "made",
+        "tokens": "not done",
+    }
     assert secrets(tmp_path) == {}
 
 
