@@ -53,6 +53,11 @@ def blame(facts: Facts, now_ns: int) -> tuple[BrokenLink, str]:
     if facts.waiting_s > _STUCK_S:
         why = f": {facts.store_trouble}" if facts.store_trouble else ""
         return BrokenLink.HUB, f"the hub cannot store what arrives, for {facts.waiting_s:.0f} s now{why}"
+    return _by_what_comes(facts, heard, now_ns)
+
+
+def _by_what_comes(facts: Facts, heard: str, now_ns: int) -> tuple[BrokenLink, str]:
+    """Broker and hub work: what else comes says where it ends."""
     if facts.contact is Contact.SILENT:
         return BrokenLink.AGENT, f"{facts.node} is silent, last heard {heard}"
     since_ns = facts.series_heard_ns if facts.series_heard_ns is not None else now_ns - 5 * _SLACK_NS

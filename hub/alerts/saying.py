@@ -6,7 +6,7 @@ Several series of one rule on one node share a topic:
      "alerts": [{"id": 17, "series": "cpu.usage{core=0}", "state": "firing", "severity": "critical", …}, …]}
 
 ``alerts`` has the worst first, at most :data:`SHOWN`; ``state`` and ``severity`` at the top are those of the first.
-When the last one is over, ``"state": "resolved"`` with those that ended last stays for :data:`RESOLVED_KEPT_S`, and then
+When the last one is over, ``"state": "resolved"`` with those that ended last stays for :data:`RESOLVED_KEPT_S`; then
 the broker drops it (message expiry).
 """
 
