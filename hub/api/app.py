@@ -12,7 +12,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI
 
-from hub.api import accounts, docs, health, ledger, live, logs, nodes, problems, query, rejects, series, token
+from hub.api import (
+    accounts,
+    commands,
+    docs,
+    fleet,
+    health,
+    ledger,
+    live,
+    logs,
+    nodes,
+    problems,
+    query,
+    rejects,
+    series,
+    token,
+)
 from hub.api.auth import required_caller
 from hub.api.edge import Edge
 from hub.api.requests import known_parameters
@@ -44,6 +59,8 @@ _ROUTERS: Final = (
     logs.router,
     rejects.router,
     ledger.router,
+    commands.router,
+    fleet.router,
 )
 
 

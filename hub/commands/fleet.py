@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 import structlog
@@ -59,7 +59,7 @@ class Run(msgspec.Struct):
     stop_after_failures: int | None = None
     #: Signed for each node.
     signed: dict[str, Body] = {}
-    state: str = "running"  # done, stopped
+    state: Literal["running", "done", "stopped"] = "running"
     #: Stages that have begun.
     stage: int = 0
     why: str = ""
