@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 MASK: Final = "…"
 #: Schemes whose host is one, and no token.
 _REAL_HOSTS: Final = frozenset(
-    f"{scheme}{s}" for scheme in ("json", "xml", "form", "mailto", "gotify", "mmost", "mqtt", "rsyslog") for s in ("", "s")
+    f"{scheme}{s}"
+    for scheme in ("json", "xml", "form", "mailto", "gotify", "mmost", "mqtt", "rsyslog")
+    for s in ("", "s")
 )
 #: Parameters that say who and how.
 _HARMLESS: Final = frozenset(

@@ -11,76 +11,21 @@ What was missed while the hub was away is therefore made up for, and nothing tha
 
 from __future__ import annotations
 
-import enum
 import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-from msgspec.structs import replace
-
-from hub.alerts.model import Alert, AlertState
-from hub.rules.events import Severity
+from hub.alerts.model import AlertState
+from hub.alerts.notify_model import Due, Item, Occasion, Plan, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from hub.alerts.model import Alert
     from hub.alerts.notify_route import Route, Routes
 
 #: Alerts that are kept quiet, or whose route is closed, are looked at again after this.
 _HELD_NS: Final = 60_000_000_000
-
-
-class Occasion(enum.StrEnum):
-    """Why somebody is told, most pressing first."""
-
-    ESCALATION = "escalation"
-    FIRING = "firing"
-    WORSE = "worse"
-    REPEAT = "repeat"
-    RESOLVED = "resolved"
-    #: A person tries the channel.
-    TEST = "test"
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What one channel knows of one alert."""
-
-    #: As it was told.
-    alert: Alert
-    channel: str
-    route: str
-    first_ns: int
-    last_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One alert of a message."""
-
-    alert: Alert
-    occasion: Occasion
-    #: When this channel first heard of it; now where it hears of it for the first time.
-    first_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """One message for one channel: worst and oldest alerts first, all resolved or none."""
-
-    channel: str
-    route: str
-    items: tuple[Item, ...]
-
-
-@dataclass(slots=True)
-class Plan:
-    """What is to be sent now, and what the channels know from then on."""
-
-    due: list[Due] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
-    #: (alert, channel): nothing is left to say.
-    done: list[tuple[int, str]] = field(default_factory=list)
 
 
 _Key = tuple[str, str, bool, tuple[str, ...]]
@@ -89,6 +34,7 @@ _Key = tuple[str, str, bool, tuple[str, ...]]
 @dataclass(slots=True)
 class _Batch:
     due_ns: int
+    route: Route
     items: dict[int, Item] = field(default_factory=dict)
 
 
@@ -121,19 +67,17 @@ class Planner:
         self._heap: list[tuple[int, int]] = []
         self._batches: dict[_Key, _Batch] = {}
         self._batched: dict[int, set[_Key]] = {}
-        #: When a message of a group last left, for groups that may still have to wait because of it.
-        self._left: dict[_Key, int] = {}
+        #: Until when a group says nothing more, because a message of it has just left.
+        self._pause: dict[_Key, int] = {}
 
     def restore(self, alerts: Iterable[Alert], told: Iterable[Told], now_ns: int) -> None:
-        """Take over what is open and what the channels know. What they know and is open no more has resolved since."""
+        """Take over, once, what the channels know, and alerts as they are: all open ones, and others that were told."""
         for each in told:
-            self._told.setdefault(each.alert.id, {})[each.channel] = each
+            self._told.setdefault(each.alert, {})[each.channel] = each
         for alert in alerts:
             self.update(alert, now_ns)
-        for alert_id, channels in self._told.items():
-            if alert_id not in self._alerts:
-                last = max(channels.values(), key=lambda each: each.last_ns).alert
-                self.update(replace(last, state=AlertState.RESOLVED), now_ns)
+        for alert_id in self._told.keys() - self._alerts.keys():
+            del self._told[alert_id]
 
     def update(self, alert: Alert, now_ns: int) -> None:
         """Take an alert as it is now; :meth:`look` says what follows."""
@@ -162,8 +106,10 @@ class Planner:
             if self._again.get(alert_id) == at_ns:
                 del self._again[alert_id]
                 self._consider(self._alerts[alert_id], now_ns, plan)
-        for key in [key for key, batch in self._batches.items() if batch.due_ns <= now_ns]:
-            self._leave(key, now_ns, plan)
+        if leaving := [key for key, batch in self._batches.items() if batch.due_ns <= now_ns]:
+            self._pause = {key: until_ns for key, until_ns in self._pause.items() if until_ns > now_ns}
+            for key in leaving:
+                self._leave(key, now_ns, plan)
         return plan
 
     # -- what each alert needs ----------------------------------------------------------------------------------------
@@ -184,37 +130,44 @@ class Planner:
                 del self._batches[key]
 
     def _consider_open(self, alert: Alert, now_ns: int) -> None:
+        if alert.state is not AlertState.FIRING:
+            return  # somebody has said that they know
         told = self._told.get(alert.id, {})
-        firing = alert.state is AlertState.FIRING
-        moments: list[int] = []
-        covered: set[str] = set()
+        wanted, moments = self._wanted(alert, told, now_ns)
+        for channel, (route, occasion) in wanted.items():
+            known = told.get(channel)
+            if known is None:
+                self._batch(route, channel, Item(alert, occasion, now_ns), now_ns)
+            elif alert.severity.rank > known.severity.rank:
+                self._batch(route, channel, Item(alert, Occasion.WORSE, known.first_ns), now_ns)
+            elif route.repeat_ns:
+                again_ns = known.last_ns + route.repeat_ns
+                if again_ns <= now_ns:
+                    self._batch(route, channel, Item(alert, Occasion.REPEAT, known.first_ns), now_ns)
+                else:
+                    moments.append(again_ns)
+        if moments:
+            self._look_at(alert.id, min(moments))
+
+    def _wanted(
+        self, alert: Alert, told: dict[str, Told], now_ns: int
+    ) -> tuple[dict[str, tuple[Route, Occasion]], list[int]]:
+        """The channels that should know of ``alert`` now, each by the first open route; and when that may change."""
+        wanted: dict[str, tuple[Route, Occasion]] = {}
+        moments = []
         for route in self._routes.of(alert, self._groups_of(alert.node), self._channels_of(alert.rule)):
-            if not firing:
-                continue
             if not route.open_at(now_ns):
                 moments.append(now_ns + _HELD_NS)
                 continue
-            wanted = [(channel, Occasion.FIRING) for channel in route.channels]
-            if (at_ns := self._escalates_ns(route, told)) is not None:
-                if at_ns <= now_ns:
-                    wanted += [(channel, Occasion.ESCALATION) for channel in route.escalate_to]
-                else:
-                    moments.append(at_ns)
-            for channel, occasion in wanted:
-                if channel in covered:
-                    continue
-                covered.add(channel)
-                known = told.get(channel)
-                if known is None:
-                    self._batch(route, channel, Item(alert, occasion, now_ns), now_ns)
-                elif alert.severity.rank > known.alert.severity.rank:
-                    self._batch(route, channel, Item(alert, Occasion.WORSE, known.first_ns), now_ns)
-                elif route.repeat_ns and known.last_ns + route.repeat_ns <= now_ns:
-                    self._batch(route, channel, Item(alert, Occasion.REPEAT, known.first_ns), now_ns)
-                elif route.repeat_ns:
-                    moments.append(known.last_ns + route.repeat_ns)
-        if moments:
-            self._look_at(alert.id, min(moments))
+            for channel in route.channels:
+                wanted.setdefault(channel, (route, Occasion.FIRING))
+            escalates_ns = self._escalates_ns(route, told)
+            if escalates_ns is not None and escalates_ns > now_ns:
+                moments.append(escalates_ns)
+            elif escalates_ns is not None:
+                for channel in route.escalate_to:
+                    wanted.setdefault(channel, (route, Occasion.ESCALATION))
+        return wanted, moments
 
     @staticmethod
     def _escalates_ns(route: Route, told: dict[str, Told]) -> int | None:
@@ -239,32 +192,34 @@ class Planner:
         key = (channel, route.name, resolved, route.group_of(item.alert))
         batch = self._batches.get(key)
         if batch is None:
-            due_ns = max(now_ns + route.wait_ns, self._left.get(key, 0) + route.interval_ns)
-            batch = self._batches[key] = _Batch(due_ns)
+            due_ns = max(now_ns + route.wait_ns, self._pause.get(key, 0))
+            batch = self._batches[key] = _Batch(due_ns, route)
         batch.items[item.alert.id] = item
         self._batched.setdefault(item.alert.id, set()).add(key)
 
     def _leave(self, key: _Key, now_ns: int, plan: Plan) -> None:
         channel, route, resolved, _ = key
         batch = self._batches.pop(key)
-        worst_first = sorted(
-            batch.items.values(), key=lambda item: (-item.alert.severity.rank, item.alert.started_ns, item.alert.id)
-        )
-        plan.due.append(Due(channel, route, tuple(worst_first)))
-        for item in worst_first:
-            alert_id = item.alert.id
-            self._batched[alert_id].discard(key)
+        items = []
+        for item in batch.items.values():
+            self._batched[item.alert.id].discard(key)
+            if self._quiet(item.alert, now_ns):
+                self._look_at(item.alert.id, now_ns)
+            else:
+                items.append(item)
+        if not items:
+            return
+        items.sort(key=lambda item: (-item.alert.severity.rank, item.alert.started_ns, item.alert.id))
+        plan.due.append(Due(channel, route, tuple(items)))
+        self._pause[key] = now_ns + batch.route.interval_ns
+        for item in items:
             if resolved:
-                self._tell_no_more(alert_id, channel, plan)
+                self._tell_no_more(item.alert.id, channel, plan)
                 continue
-            told = Told(item.alert, channel, route, item.first_ns, now_ns)
-            self._told.setdefault(alert_id, {})[channel] = told
+            told = Told(item.alert.id, channel, route, item.alert.severity, item.first_ns, now_ns)
+            self._told.setdefault(item.alert.id, {})[channel] = told
             plan.told.append(told)
-            self._look_at(alert_id, now_ns)
-        found = self._routes.named(route, channel)
-        interval_ns = found.interval_ns if found is not None else 0
-        self._left = {each: at_ns for each, at_ns in self._left.items() if now_ns - at_ns < interval_ns}
-        self._left[key] = now_ns
+            self._look_at(item.alert.id, now_ns)
 
     def _tell_no_more(self, alert_id: int, channel: str, plan: Plan) -> None:
         channels = self._told[alert_id]
@@ -288,6 +243,3 @@ class Planner:
         if earlier is None or at_ns < earlier:
             self._again[alert_id] = at_ns
             heapq.heappush(self._heap, (at_ns, alert_id))
-
-
-__all__ = ["Due", "Item", "Occasion", "Plan", "Planner", "Severity", "Told"]

@@ -1,8 +1,8 @@
 """Sends one message to one channel. ``apprise`` lives here; its errors and its log end here, without what is secret.
 
-    send ─▶ address (read anew: it may have changed) ─▶ apprise, in a thread ─┬─▶ taken
-                                                                              ├─▶ SendFailed: why
-                                                                              └─▶ no answer in time: SendFailed
+send ─▶ address (read anew: it may have changed) ─▶ apprise, in a thread ─┬─▶ taken
+                                                                          ├─▶ SendFailed: why
+                                                                          └─▶ no answer in time: SendFailed
 """
 
 from __future__ import annotations
@@ -167,7 +167,9 @@ def _opened(url: str) -> Apprise:
     service = Apprise(asset=AppriseAsset(app_id="iothub", app_desc="iothub", app_url="", async_mode=False))
     if not service.add(url):
         scheme = url.partition("://")[0] if "://" in url else ""
-        known = f"the part after {scheme}:// is not what that service needs" if scheme.isalnum() else "it has no scheme://"
+        known = (
+            f"the part after {scheme}:// is not what that service needs" if scheme.isalnum() else "it has no scheme://"
+        )
         raise SendFailed(f"apprise does not understand the address: {known}, or there is no such service")
     return service
 
