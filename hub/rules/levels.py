@@ -1,4 +1,4 @@
-"""Values per severity: ``above = 80``, ``above = {warning = 80, critical = 95}``, ``outside = {critical = [0, 40]}``."""
+"""Values per severity: ``above = 80``, ``above = {warning = 80, critical = 95}``, ``outside = [0, 40]``."""
 
 from __future__ import annotations
 

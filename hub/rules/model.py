@@ -1,4 +1,4 @@
-"""What a rule is: one typed model for the TOML file and for HTTP. Pure data; :mod:`hub.rules.files` reads and writes it.
+"""What a rule is: one typed model for the TOML file and for HTTP. Pure data; :mod:`hub.rules.files` reads it.
 
     [rules.room-hot]
     metric  = "room.temperature"                # measurement.field, globs in both

@@ -64,6 +64,10 @@ class Window:
         """Times and values, oldest first."""
         return zip(self._times, self._values, strict=True)
 
+    def columns(self) -> tuple[list[int], list[float]]:
+        """As :meth:`samples`, times and values apart."""
+        return list(self._times), list(self._values)
+
     def add(self, ts_ns: int, value: float) -> bool:
         """Take a sample; False where it changes nothing: too old, or its time is there already."""
         times = self._times
@@ -77,7 +81,7 @@ class Window:
         self._let_go(ts_ns - self.over_ns)
         return True
 
-    def value(self, fn: Fn, *, least: int = 1, ahead_ns: int = 0) -> float | None:
+    def value(self, fn: Fn, *, least: int = 1, ahead_ns: int = 0) -> float | None:  # noqa: PLR0911  one a function
         """What the samples come to; None where they are too few (or span too little for a line)."""
         count = len(self._times)
         if count < max(least, _LEAST.get(fn, 1)):

@@ -1,0 +1,81 @@
+"""The text of an event: the rule's own message with its blanks filled, or one made from what the rule asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hub.rules.events import Severity
+from hub.rules.template import fill
+
+if TYPE_CHECKING:
+    from hub.rules.compiled import Ready, Watch
+    from hub.rules.events import Subject
+    from hub.rules.model import Asking
+    from wire.point import Value
+
+_UNITS: Final = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_ASKED: Final = {
+    "above": "{series} is {value}, above {threshold}",
+    "below": "{series} is {value}, below {threshold}",
+    "outside": "{series} is {value}, outside {threshold}",
+    "equals": "{series} is {value}",
+    "differs": "{series} is {value}, not {threshold}",
+    "changed": "{series} changed to {value}",
+    "absent": "no sample of {series} for {threshold}",
+}
+
+
+def duration_text(seconds: float) -> str:
+    """``90`` → ``1m30s``, as durations are written in files."""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    parts, rest = "", seconds
+    for size, unit in _UNITS:
+        if rest >= size:
+            whole = int(rest // size) if unit != "s" else rest
+            parts += f"{whole:g}{unit}"
+            rest -= whole * size
+    return parts
+
+
+def say(watch: Watch, subject: Subject, rank: int, value: Value | None, limit: Value | None) -> str:
+    """The message of an event about ``watch``, the condition that is to be shown."""
+    rule = watch.rule.rule
+    template = rule.message or default_message(watch.rule)
+    key = subject.key
+    values: dict[str, Value | None] = {
+        "node": subject.node,
+        "rule": watch.rule.name,
+        "severity": list(Severity)[rank].value,
+        "measurement": watch.metric.measurement if key is None else key.measurement,
+        "field": watch.metric.field if subject.field is None else subject.field,
+        "series": subject.series or str(watch.metric),
+        "value": value,
+        "threshold": limit,
+        "for": duration_text(rule.hold) if rule.hold else "0s",
+        "window": duration_text(watch.window.over) if watch.window else "",
+    }
+    return fill(template, values, dict(key.tags) if key is not None else {})
+
+
+def default_message(ready: Ready) -> str:
+    """A template for rules that have none."""
+    if ready.join is None:
+        return "{node}: " + asked(ready.rule)
+    words = " and " if ready.spreads else " or "
+    return "{node}: " + words.join(_joined(watch) for watch in ready.watches)
+
+
+def asked(asking: Asking) -> str:
+    """What one condition asks, as a template."""
+    text = _ASKED[asking.ask]
+    return (
+        text.replace("{series}", f"{asking.window.fn.value} of {{series}} over {{window}}") if asking.window else text
+    )
+
+
+def _joined(watch: Watch) -> str:
+    limit = watch.limit(watch.rank)
+    shown = f"{limit:g}" if isinstance(limit, float) else "" if limit is None else str(limit)
+    text = f"{watch.metric} {watch.condition.ask} {shown}".rstrip()
+    return text.replace("{", "{{").replace("}", "}}")

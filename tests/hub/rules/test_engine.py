@@ -1,0 +1,299 @@
+"""What the engine says to samples, by time of the samples and by the clock."""
+
+from __future__ import annotations
+
+from hub.rules.engine import Engine
+from hub.rules.events import EventKind
+from tests.support.rules import Bench, at, point, rules
+
+HOT = {"metric": "room.temperature", "above": {"warning": 30, "critical": 40}}
+
+
+def test_a_value_above_its_threshold_fires_at_once_and_one_below_resolves() -> None:
+    bench = Bench(hot=HOT)
+    assert bench.series((0, 20.0), (1, 31.0), (2, 32.0), (3, 30.0)) == ["firing warning @1", "resolved warning @3"]
+
+
+def test_severities_follow_the_value() -> None:
+    bench = Bench(hot=HOT)
+    assert bench.series((0, 41.0), (1, 35.0), (2, 50.0), (3, 1.0)) == [
+        "firing critical @0",
+        "severity warning @1",
+        "severity critical @2",
+        "resolved critical @3",
+    ]
+
+
+def test_clear_keeps_a_rule_firing_until_the_value_is_well_below() -> None:
+    bench = Bench(hot={**HOT, "clear": 28})
+    assert bench.series((0, 31.0), (1, 29.0), (2, 31.0), (3, 28.0)) == ["firing warning @0", "resolved warning @3"]
+
+
+def test_severer_levels_let_go_at_the_same_distance() -> None:
+    bench = Bench(hot={**HOT, "clear": 28})
+    assert bench.series((0, 41.0), (1, 39.0), (2, 37.9)) == ["firing critical @0", "severity warning @2"]
+
+
+def test_for_waits_in_the_time_of_the_samples() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    assert bench.series((0, 31.0), (30, 32.0), (60, 33.0)) == ["pending warning @0", "firing warning @60"]
+
+
+def test_what_does_not_last_is_cancelled_and_begins_anew() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    assert bench.series((0, 31.0), (30, 20.0), (40, 31.0), (99, 31.0)) == [
+        "pending warning @0",
+        "cancelled warning @30",
+        "pending warning @40",
+    ]
+    assert bench.series((100, 31.0)) == ["firing warning @100"]
+
+
+def test_a_sample_at_the_very_end_of_for_decides() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    assert bench.series((0, 31.0), (60, 20.0)) == ["pending warning @0", "cancelled warning @60"]
+
+
+def test_a_value_holds_until_the_next_sample_so_a_long_gap_fires_in_between() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    bench.series((0, 31.0))
+    assert bench.see(point(600, 20.0), now=600) == ["firing warning @60", "resolved warning @600"]
+
+
+def test_the_clock_ends_for_where_a_series_says_nothing_more() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    bench.see(point(0, 31.0), now=0.5)
+    assert bench.tick(60) == []
+    assert bench.tick(60.5) == ["firing warning @60"]
+    assert bench.tick(1000) == []
+
+
+def test_a_backlog_does_not_fire_because_it_is_old() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"})
+    bench.see(point(0, 31.0), now=3600)
+    assert bench.tick(3601) == []
+    assert bench.see(point(10, 20.0), now=3601) == ["cancelled warning @10"]
+    assert bench.tick(5000) == []
+
+
+def test_clear_for_waits_before_it_resolves() -> None:
+    bench = Bench(hot={**HOT, "clear_for": "60s"})
+    assert bench.series((0, 31.0), (10, 20.0), (40, 31.0), (50, 20.0), (109, 20.0)) == ["firing warning @0"]
+    assert bench.series((110, 20.0)) == ["resolved warning @110"]
+
+
+def test_the_clock_ends_clear_for_too() -> None:
+    bench = Bench(hot={**HOT, "clear_for": "60s"})
+    bench.series((0, 31.0), (10, 20.0))
+    assert bench.tick(69) == []
+    assert bench.tick(70) == ["resolved warning @70"]
+
+
+def test_the_same_point_again_changes_nothing() -> None:
+    bench = Bench(hot=HOT)
+    bench.series((0, 31.0), (1, 20.0))
+    assert bench.series((0, 31.0), (1, 20.0), (1, 99.0)) == []
+    assert bench.engine.late == 3
+
+
+def test_a_late_point_says_nothing_about_now() -> None:
+    bench = Bench(hot=HOT)
+    assert bench.series((10, 20.0), (5, 99.0)) == []
+
+
+def test_each_series_has_a_life_of_its_own() -> None:
+    bench = Bench(hot=HOT)
+    bench.see(point(0, 31.0, node="a"), point(0, 31.0, node="b"), point(0, 31.0, node="b", floor="2"))
+    assert [(event.subject.node, event.subject.series) for event in bench.events] == [
+        ("a", "room.temperature"),
+        ("b", "room.temperature"),
+        ("b", "room.temperature{floor=2}"),
+    ]
+
+
+def test_outside_fires_on_both_sides_and_lets_go_inside() -> None:
+    bench = Bench(r={"metric": "room.temperature", "outside": [10, 30], "clear": [12, 28]})
+    assert bench.series((0, 9.0), (1, 11.0), (2, 12.0), (3, 31.0), (4, 29.0), (5, 20.0)) == [
+        "firing warning @0",
+        "resolved warning @2",
+        "firing warning @3",
+        "resolved warning @5",
+    ]
+
+
+def test_below_is_the_mirror_of_above() -> None:
+    bench = Bench(r={"metric": "room.temperature", "below": {"warning": 10, "critical": 0}, "clear": 12})
+    assert bench.series((0, 9.0), (1, 11.0), (2, -1.0), (3, 1.0), (4, 2.5), (5, 12.0)) == [
+        "firing warning @0",
+        "severity critical @2",
+        "severity warning @4",
+        "resolved warning @5",
+    ]
+
+
+def test_equals_compares_texts_and_booleans() -> None:
+    bench = Bench(
+        door={"metric": "room.door", "equals": True, "severity": "info"},
+        mode={"metric": "room.mode", "equals": ["fault", "alarm"], "severity": "critical"},
+        ok={"metric": "room.state", "differs": "ok"},
+    )
+    assert bench.series((0, False), (1, True), (2, False), name="room.door") == ["firing info @1", "resolved info @2"]
+    assert bench.series((0, "run"), (1, "alarm"), (2, "fault"), (3, "run"), name="room.mode") == [
+        "firing critical @1",
+        "resolved critical @3",
+    ]
+    assert bench.series((0, "ok"), (1, "bad"), name="room.state") == ["firing warning @1"]
+
+
+def test_changed_fires_at_a_change_and_rests_after_clear_for() -> None:
+    bench = Bench(fw={"metric": "room.version", "changed": True, "clear_for": "60s"})
+    assert bench.series((0, "1"), (1, "1"), (2, "2"), (3, "2"), name="room.version") == ["firing warning @2"]
+    assert bench.tick(63) == ["resolved warning @63"]
+
+
+def test_a_text_says_nothing_to_a_threshold() -> None:
+    bench = Bench(hot=HOT)
+    assert bench.series((0, 31.0), (1, "broken")) == ["firing warning @0"]
+
+
+def test_a_window_is_compared_instead_of_each_sample() -> None:
+    bench = Bench(hot={**HOT, "window": {"fn": "mean", "over": "60s"}})
+    assert bench.series((0, 20.0), (10, 50.0), (20, 60.0), (30, -20.0)) == [
+        "firing warning @10",
+        "severity critical @20",
+        "resolved critical @30",
+    ]
+    assert bench.events[0].value == 35.0
+
+
+def test_a_late_sample_counts_in_a_window() -> None:
+    bench = Bench(hot={**HOT, "window": {"fn": "max", "over": "60s"}})
+    assert bench.series((0, 20.0), (50, 20.0), (20, 45.0)) == ["firing critical @50"]
+
+
+def test_a_fixed_absence_fires_by_the_clock_and_a_sample_ends_it() -> None:
+    bench = Bench(gone={"metric": "room.temperature", "absent": "30s", "severity": "critical"})
+    bench.see(point(0, 20.0), point(10, 20.0))
+    assert bench.tick(39) == []
+    assert bench.tick(40.5) == ["firing critical @40"]
+    assert bench.tick(100) == []
+    assert bench.see(point(101, 20.0)) == ["resolved critical @101"]
+    assert bench.tick(132) == ["firing critical @131"]
+
+
+def test_a_learned_absence_fires_within_three_times_the_cadence() -> None:
+    bench = Bench(gone={"metric": "room.temperature", "absent": "auto"})
+    for second in range(0, 100, 10):
+        bench.see(point(second, 20.0))
+        assert bench.tick(second + 9.9) == []
+    assert bench.tick(90 + 20) == []
+    assert bench.tick(90 + 30) == ["firing warning @115"]
+
+
+def test_absence_counts_from_when_the_hub_hears_again() -> None:
+    bench = Bench(gone={"metric": "room.temperature", "absent": "30s"})
+    bench.see(point(0, 20.0))
+    bench.engine.resume(at(100))
+    assert bench.tick(120) == []
+    assert bench.tick(130) == ["firing warning @130"]
+
+
+def test_all_needs_every_condition_of_the_same_node() -> None:
+    bench = Bench(both={"all": [{"metric": "room.temperature", "above": 30}, {"metric": "room.humidity", "above": 60}]})
+    assert bench.see(point(0, 31.0), point(1, 70.0, "room.humidity", node="other")) == []
+    assert bench.see(point(2, 70.0, "room.humidity")) == ["firing warning @2"]
+    assert bench.see(point(3, 20.0)) == ["resolved warning @3"]
+
+
+def test_any_fires_once_for_however_many_hold() -> None:
+    bench = Bench(
+        either={
+            "any": [
+                {"metric": "room.temperature", "above": 30},
+                {"metric": "room.humidity", "above": 60, "severity": "critical"},
+            ]
+        }
+    )
+    assert bench.see(point(0, 31.0), point(1, 70.0, "room.humidity")) == ["firing warning @0", "severity critical @1"]
+    assert bench.see(point(2, 20.0), point(3, 10.0, "room.humidity")) == ["resolved critical @3"]
+
+
+def test_a_series_without_tags_goes_with_each_tagged_one_of_its_node() -> None:
+    bench = Bench(full={"all": [{"metric": "disk.used_percent", "above": 90}, {"metric": "cpu.usage", "above": 50}]})
+    bench.see(point(0, 80.0, "cpu.usage"), point(1, 95.0, "disk.used_percent", mount="/"))
+    bench.see(point(2, 10.0, "disk.used_percent", mount="/home"))
+    assert [event.subject.series for event in bench.events] == ["disk.used_percent{mount=/}"]
+    assert bench.see(point(3, 10.0, "cpu.usage")) == ["resolved warning @3"]
+
+
+def test_nodes_groups_and_tags_choose_series() -> None:
+    groups = {"a1": frozenset({"cellar"}), "a2": frozenset({"attic"})}
+    rule = {**HOT, "nodes": "a*", "groups": ["cel*"], "tags": {"floor": "[12]", "test": ""}}
+    engine = Engine(rules(hot=rule), lambda node: groups.get(node, frozenset()))
+    points = [
+        point(0, 99.0, node="a1", floor="1"),
+        point(0, 99.0, node="a1", floor="3"),
+        point(0, 99.0, node="a1", floor="1", test="x"),
+        point(0, 99.0, node="a1"),
+        point(0, 99.0, node="a2", floor="1"),
+        point(0, 99.0, node="b1", floor="1"),
+    ]
+    assert [event.subject.series for event in engine.observe(points, at(0))] == ["room.temperature{floor=1}"]
+
+
+def test_globs_choose_measurements_and_fields_but_not_what_the_hub_says_of_itself() -> None:
+    engine = Engine(rules(hot={"metric": "*.temp*", "above": 1}))
+    names = ["room.temperature", "$node.temperature", "boiler.temp", "room.humidity"]
+    said = engine.observe([point(0, 5.0, name) for name in names], at(0))
+    assert [event.subject.series for event in said] == ["room.temperature", "boiler.temp"]
+
+
+def test_nodes_cannot_speak_for_the_hub() -> None:
+    engine = Engine(rules(silent={"metric": "$node.state", "equals": "silent"}))
+    spoken = point(0, "silent", "$node.state")
+    assert engine.observe([spoken], at(0)) == []
+    (event,) = engine.observe_system([spoken], at(0))
+    assert (event.kind, event.subject.node, event.subject.key) == (EventKind.FIRING, "n1", None)
+
+
+def test_messages_fill_their_blanks() -> None:
+    bench = Bench(
+        hot={**HOT, "message": "{rule} {node} {tags.floor}{tags.none} {value:.1f} > {threshold} {severity} {series}"}
+    )
+    bench.see(point(0, 41.26, floor="2"))
+    assert bench.events[0].message == "hot n1 2 41.3 > 40 critical room.temperature{floor=2}"
+
+
+def test_replacing_keeps_the_state_of_rules_that_did_not_change() -> None:
+    bench = Bench(hot={**HOT, "for": "60s"}, other=HOT, gone=HOT)
+    bench.series((0, 31.0))
+    ended = bench.engine.replace(rules(hot={**HOT, "for": "60s", "message": "new"}, other={**HOT, "clear": 20}), at(10))
+    assert sorted((event.rule, str(event.kind)) for event in ended) == [("gone", "resolved"), ("other", "resolved")]
+    assert bench.series((20, 31.0)) == ["firing warning @20"]  # other, anew
+    assert bench.series((60, 31.0)) == ["firing warning @60"]
+    assert bench.events[-1].message == "new"
+
+
+def test_disabling_a_rule_resolves_what_it_had_firing() -> None:
+    bench = Bench(hot=HOT)
+    bench.series((0, 31.0))
+    (event,) = bench.engine.replace(rules(hot={**HOT, "enabled": False}), at(1))
+    assert event.kind is EventKind.RESOLVED
+    assert bench.series((2, 31.0)) == []
+
+
+def test_a_node_that_leaves_the_group_is_no_longer_meant() -> None:
+    groups = {"n1": frozenset({"cellar"})}
+    engine = Engine(rules(hot={**HOT, "groups": "cellar"}), lambda node: groups.get(node, frozenset()))
+    engine.observe([point(0, 31.0)], at(0))
+    groups.clear()
+    assert [event.kind for event in engine.regroup("n1", at(1))] == [EventKind.RESOLVED]
+    assert engine.observe([point(2, 31.0)], at(2)) == []
+
+
+def test_a_node_that_is_forgotten_leaves_nothing_behind() -> None:
+    bench = Bench(hot=HOT, gone={"metric": "room.temperature", "absent": "30s"})
+    bench.series((0, 31.0))
+    assert [event.kind for event in bench.engine.forget("n1", at(1))] == [EventKind.RESOLVED]
+    assert bench.tick(100) == []
+    assert bench.engine.next_deadline_ns() is None
