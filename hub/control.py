@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hub.routes import Route
 
 #: Topics on which only the hub publishes.
-_OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS})
+_OURS: Final = frozenset({Kind.STORED, Kind.ALERT, Kind.STATS, Kind.HUB_STATUS, Kind.HUB_REPLY})
+_COMMANDS: Final = frozenset({Kind.COMMAND, Kind.HUB_COMMAND})
 #: Last-seen times are written this often; in between they are in memory, and a crash loses no more than that.
 _LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
 #: A second later for so many nodes that were heard: of 100,000 nodes they are written every minute.
@@ -77,11 +78,11 @@ class Controls:
         if not message.payload:
             if kind is Kind.STATUS:
                 return None  # a retained status was deleted
-            if kind is Kind.COMMAND:
+            if kind in _COMMANDS:
                 return Command()
         if kind is Kind.STATUS:
             return decode(message.payload, Status)
-        if kind is Kind.COMMAND:
+        if kind in _COMMANDS:
             return decode(message.payload, Command)
         return decode(message.payload, Reply)
 

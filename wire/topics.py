@@ -4,7 +4,8 @@
 {root}/{node}/telemetry/{measurement}   {root}/{node}/alert/{rule}
 {root}/{node}/log                       {root}/{node}/stats/{measurement}
 {root}/{node}/cmd/{command}             {root}/$hub/{hub}/status
-{root}/{node}/reply/{id}
+{root}/{node}/reply/{id}                {root}/$hub/{hub}/cmd/{command}
+                                        {root}/$hub/{hub}/reply/{id}
 """
 
 from __future__ import annotations
@@ -41,17 +42,21 @@ class Kind(enum.StrEnum):
     ALERT = "alert"
     STATS = "stats"
     HUB_STATUS = "hub-status"
+    #: To the hub itself: acknowledge an alert, silence a node.
+    HUB_COMMAND = "hub-cmd"
+    HUB_REPLY = "hub-reply"
 
 
 _WITHOUT_NAME: Final = frozenset({Kind.STATUS, Kind.LOG, Kind.STORED})
-_BY_LEVEL: Final = {kind.value: kind for kind in Kind if kind is not Kind.HUB_STATUS}
+_BY_HUB_LEVEL: Final = {"status": Kind.HUB_STATUS, "cmd": Kind.HUB_COMMAND, "reply": Kind.HUB_REPLY}
+_BY_LEVEL: Final = {kind.value: kind for kind in Kind if kind not in _BY_HUB_LEVEL.values()}
 
 
 class Address(msgspec.Struct, frozen=True):
     """A parsed topic: who it belongs to and what it carries."""
 
     kind: Kind
-    #: Node id; for :attr:`Kind.HUB_STATUS` the hub's id.
+    #: Node id; for the kinds of the hub its own id.
     node: str
     #: Measurement, command, reply id or rule; empty where the kind has none.
     name: str = ""
@@ -116,6 +121,12 @@ class Topics(msgspec.Struct, frozen=True):
     def hub_status(self, hub: str) -> str:
         return f"{self.root}/{_HUB_LEVEL}/{check_node_id(hub)}/status"
 
+    def hub_command(self, hub: str, command: str) -> str:
+        return f"{self.root}/{_HUB_LEVEL}/{check_node_id(hub)}/cmd/{check_name(command, 'command')}"
+
+    def hub_reply(self, hub: str, request_id: str) -> str:
+        return f"{self.root}/{_HUB_LEVEL}/{check_node_id(hub)}/reply/{check_name(request_id, 'reply id')}"
+
     # -- rights and subscriptions ---------------------------------------------------------------------------------
 
     def every(self) -> str:
@@ -140,6 +151,10 @@ class Topics(msgspec.Struct, frozen=True):
         """Topic filter for the commands to all nodes."""
         return f"{self.root}/+/cmd/+"
 
+    def every_hub_command(self) -> str:
+        """Topic filter for the commands to hubs themselves."""
+        return f"{self.root}/{_HUB_LEVEL}/+/cmd/+"
+
     def analyst_receives(self) -> tuple[str, ...]:
         """Topic filters for what nodes measure and say, and what the hub finds in it; no commands and replies."""
         levels = ("status", "log", "telemetry/+", "alert/+", "stats/+")
@@ -147,7 +162,7 @@ class Topics(msgspec.Struct, frozen=True):
 
     def operator_sends(self) -> tuple[str, ...]:
         """Topic filters that an operator may publish to."""
-        return (f"{self.root}/+/cmd/+", f"{self.root}/+/telemetry/+", f"{self.root}/+/log")
+        return (self.every_command(), self.every_hub_command(), f"{self.root}/+/telemetry/+", f"{self.root}/+/log")
 
     # -- parsing --------------------------------------------------------------------------------------------------
 
@@ -162,11 +177,7 @@ class Topics(msgspec.Struct, frozen=True):
             raise TopicError(Reason.UNKNOWN_TOPIC, f"{topic[:_LONGEST_SHOWN]!r} is not below {self.root!r}")
         node, *levels = topic[len(prefix) :].split("/")
         if node == _HUB_LEVEL:
-            if len(levels) == 2 and levels[1] == "status":  # noqa: PLR2004  {hub}, status
-                return Address(Kind.HUB_STATUS, check_node_id(levels[0]))
-            raise TopicError(
-                Reason.UNKNOWN_TOPIC, f"{topic[:_LONGEST_SHOWN]!r}: below {_HUB_LEVEL} only {{hub}}/status"
-            )
+            return _of_hub(topic, levels)
         check_node_id(node)
         kind = _BY_LEVEL.get(levels[0]) if levels else None
         if kind is None:
@@ -182,6 +193,18 @@ class Topics(msgspec.Struct, frozen=True):
                 Reason.UNKNOWN_TOPIC, f"{kind} takes exactly one further level: {topic[:_LONGEST_SHOWN]!r}"
             )
         return Address(kind, node, check_name(levels[1], str(kind)))
+
+
+def _of_hub(topic: str, levels: list[str]) -> Address:
+    """The address below ``$hub``: {hub}/status, {hub}/cmd/{command}, {hub}/reply/{id}."""
+    kind = _BY_HUB_LEVEL.get(levels[1]) if len(levels) > 1 else None
+    if kind is None or len(levels) != (2 if kind is Kind.HUB_STATUS else 3):
+        raise TopicError(
+            Reason.UNKNOWN_TOPIC,
+            f"{topic[:_LONGEST_SHOWN]!r}: below {_HUB_LEVEL} only {{hub}}/status, /cmd/{{command}} and /reply/{{id}}",
+        )
+    hub = check_node_id(levels[0])
+    return Address(kind, hub, check_name(levels[2], str(kind)) if len(levels) > 2 else "")  # noqa: PLR2004  a name
 
 
 def node_of_receipts(topic: str) -> str | None:

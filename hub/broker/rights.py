@@ -3,11 +3,13 @@
     account    client id   publishes                         subscribes and receives
     admin      any         $CONTROL/dynamic-security/#       $CONTROL/dynamic-security/#
     hub        hub         {root}/#                          {root}/#, $SYS/#, the filters of [[sources]]
-    operator   any         {root}/+/cmd/+, …/telemetry/+, …  {root}/#
+    operator   any         {root}/+/cmd/+, …/telemetry/+,    {root}/#
+                           {root}/$hub/+/cmd/+, …
     {node}     {node}      its own status, telemetry, log,   its own cmd/+ and stored
                            reply (wire.topics.node_sends)    (wire.topics.node_receives)
     {gateway}  {gateway}   the same, and that of each of its devices, named one by one: MQTT knows no prefixes
-    {person}   {person}    operators: {root}/+/cmd/+         {root}/#
+    {person}   {person}    operators: {root}/+/cmd/+,        {root}/#
+                           {root}/$hub/+/cmd/+
                            analysts: nothing                 values, logs, states and alerts: no commands or replies
 
 All else is refused; publishing, subscribing and receiving each by a rule of their own. ``operator`` and ``admin`` are
@@ -133,7 +135,7 @@ def devices_of(gateway: str, acls: Sequence[Mapping[str, Any]]) -> list[str]:
 def person_acls(topics: Topics, role: PersonRole) -> tuple[Acl, ...]:
     """What operators or analysts may do."""
     if role is PersonRole.OPERATOR:
-        return _acls(sends=(topics.every_command(),), receives=(topics.every(),))
+        return _acls(sends=(topics.every_command(), topics.every_hub_command()), receives=(topics.every(),))
     return _acls(sends=(), receives=topics.analyst_receives())
 
 

@@ -58,7 +58,7 @@ class Recorder:
             body, address = control.body, control.route.address
             if address is None:
                 continue
-            if isinstance(body, Command):
+            if isinstance(body, Command) and address.kind is Kind.COMMAND:
                 self._unwritten.append(self._seen(address.node, address.name, body, control))
             elif isinstance(body, Reply) and address.kind is Kind.REPLY and not control.message.retain:
                 self._unwritten.append(answer_of(address.node, address.name, body, control.arrival_ns))

@@ -39,6 +39,8 @@ def test_every_topic_that_is_built_parses_to_what_it_was_built_from(root: str, n
         topics.alert(node, name): Address(Kind.ALERT, node, name),
         topics.stats(node, name): Address(Kind.STATS, node, name),
         topics.hub_status(node): Address(Kind.HUB_STATUS, node),
+        topics.hub_command(node, name): Address(Kind.HUB_COMMAND, node, name),
+        topics.hub_reply(node, name): Address(Kind.HUB_REPLY, node, name),
     }
     assert {topic: topics.parse(topic) for topic in built} == built
 
