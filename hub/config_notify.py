@@ -42,7 +42,7 @@ class ChannelSettings(_Section):
 
     @model_validator(mode="after")
     def _some_place(self) -> ChannelSettings:
-        if self.url is self.url_file is self.url_env is None:
+        if self.url is None and self.url_file is None and self.url_env is None:
             raise ValueError("needs url, url_file or url_env")
         return self
 

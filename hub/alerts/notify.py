@@ -4,9 +4,10 @@
     clock ────────┘                            ▲           │ sent, failed
                                                └───────────┘
 
-A message is written to the registry before it is sent, together with the knowledge that it is told; what a crash leaves
-queued is sent after the restart. A message may thus arrive twice, with the same number, and none is forgotten. While the
-registry cannot be written (a full disk is worth an alert, too) messages are sent all the same, and written later.
+A message is written to the registry before it is sent, together with the knowledge that it is told; what a crash
+leaves queued is sent after the restart. A message may thus arrive twice, with the same number, and none is forgotten.
+While the registry cannot be written (a full disk is worth an alert, too) messages are sent all the same, and written
+later.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Keeps what is secret in the address of a channel out of every text about it. Pure.
 
-Which part of an address is the secret differs from service to service (a password, a path, the host of ``tgram://``), so
+Which part of an address is the secret differs from service to service (a password, a path, the host of ``tgram://``):
 everything is taken for one but what is known to be harmless.
 """
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 MASK: Final = "…"
 #: Schemes whose host is one, and no token.
 _REAL_HOSTS: Final = frozenset(
-    f"{scheme}{s}"
+    scheme + secure
     for scheme in ("json", "xml", "form", "mailto", "gotify", "mmost", "mqtt", "rsyslog")
-    for s in ("", "s")
+    for secure in ("", "s")
 )
 #: Parameters that say who and how.
 _HARMLESS: Final = frozenset(
@@ -39,7 +39,7 @@ class Mask:
         self._secret = re.compile("|".join(map(re.escape, longest_first))) if found else None
 
     def __call__(self, text: str) -> str:
-        """``text`` with every secret replaced by …"""
+        """``text`` with every secret replaced by ``…``."""
         return self._secret.sub(MASK, text) if self._secret is not None else text
 
 

@@ -19,7 +19,7 @@ from hub.rules.events import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, RowMapping, Select
 
     from hub.nodes.database import Database
 
@@ -154,7 +154,7 @@ def _messages(connection: Connection, chosen: Select[Any]) -> list[Message]:
     return [_message(row, alerts[row["id"]]) for row in rows]
 
 
-def _message(row: Mapping[str, Any], alerts: list[int]) -> Message:
+def _message(row: RowMapping, alerts: list[int]) -> Message:
     typed = {
         "occasion": Occasion(row["occasion"]),
         "severity": Severity(row["severity"]),

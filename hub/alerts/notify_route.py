@@ -56,7 +56,7 @@ class Route:
 
 
 class Routes:
-    """All routes, and the ones that nobody wrote down: a rule's own channels, and every channel where there is no route."""
+    """All routes, and those that nobody wrote: a rule's own channels; every channel where there is no route."""
 
     def __init__(self, settings: NotifySettings) -> None:
         self._zone = settings.time_zone

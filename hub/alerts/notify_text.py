@@ -103,9 +103,8 @@ def _when(item: Item, now_ns: int, zone: ZoneInfo) -> str:
         return f"since {since} ({span((now_ns - since_ns) / NS_PER_S)})"
     if alert.resolved_ns is None:
         return f"began {since}, is over"
-    return (
-        f"began {since}, over at {_local(alert.resolved_ns, zone)}, {span((alert.resolved_ns - since_ns) / NS_PER_S)}"
-    )
+    lasted = span((alert.resolved_ns - since_ns) / NS_PER_S)
+    return f"began {since}, over at {_local(alert.resolved_ns, zone)}, after {lasted}"
 
 
 def _local(at_ns: int, zone: ZoneInfo) -> str:
