@@ -1,4 +1,4 @@
-"""What the broker says about itself under ``$SYS``: messages it dropped, messages it holds.
+"""What the broker says about itself under ``$SYS``: messages it dropped, messages it holds, whom it turned away.
 
 A broker that drops has acknowledged before: only this counter tells. It counts all clients together, so it says that
 something was lost, not whose; nodes with an outbox send again what was theirs. Queues overflow while the hub is away
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from hub.denials import Denials
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -24,6 +26,7 @@ _HELD: Final = "$SYS/broker/store/messages/count"
 _BYTES: Final = "$SYS/broker/store/messages/bytes"
 #: Topics to subscribe to; Mosquitto's names.
 TOPICS: Final = (_DROPPED, _HELD, _BYTES)
+_LOG: Final = "$SYS/broker/log/"
 
 _log = structlog.get_logger("hub.broker")
 
@@ -41,6 +44,8 @@ class BrokerWatch:
         self, metrics: Metrics, *, seen: int | None = None, remember: Callable[[int], None] = lambda _: None
     ) -> None:
         self._seen = seen
+        #: Who was turned away.
+        self.denials = Denials(lambda kind: metrics.denied.labels(kind).inc())
         self._remember = remember
         #: Messages dropped since the hub started, or since it was last there; None until the broker says anything.
         self.dropped: int | None = None
@@ -55,6 +60,9 @@ class BrokerWatch:
 
     def observe(self, topic: str, payload: bytes) -> None:
         """Take one message; what is no number is passed over."""
+        if topic.startswith(_LOG):
+            self.denials.observe(payload)
+            return
         if not payload.isdigit():
             return
         number = int(payload)

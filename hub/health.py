@@ -40,8 +40,9 @@ def chain(
     now_ns: int,
     *,
     spooled: Sequence[SpooledStore] = (),
+    more: Sequence[HealthLink] = (),
 ) -> Health:
-    """The state of each link, first link first; ``spooled`` are the stores that have a spool."""
+    """The state of each link, first link first; ``spooled`` are the stores that have a spool, ``more`` comes last."""
     counts = presence.counts()
     online, known = counts[Contact.ONLINE], sum(counts.values())
     return Health(
@@ -55,6 +56,7 @@ def chain(
             _link(link, pipeline, now_ns),
             _decoder(pipeline),
             _store(pipeline, online, now_ns, [_spool(store, now_ns) for store in spooled]),
+            *more,
         )
     )
 

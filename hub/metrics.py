@@ -32,6 +32,9 @@ class Metrics:
             "iothub_values_refused", "Single values refused in stored messages", ["reason"], registry=registry
         )
         self.values_stored = Counter("iothub_values_stored", "Values newly stored", registry=registry)
+        self.denied = Counter(
+            "iothub_broker_denied", "Clients that the broker turned away, by why", ["kind"], registry=registry
+        )
         self.type_clashes = Counter("iothub_type_clashes", "Series that met a value of another type", registry=registry)
         self.write_seconds = Histogram(
             "iothub_store_write_seconds", "Time of one durable write", buckets=_SECONDS, registry=registry

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from hub import broker_watch
+from hub import broker_watch, denials
 from hub.api.app import create_app
 from hub.api.parts import Parts
 from hub.api.schemas import Broker
@@ -36,6 +36,7 @@ from hub.from_settings import guard_limits, limits, link_options, manages_accoun
 from hub.guard import Clash, Guard
 from hub.health import chain
 from hub.intake import Intake
+from hub.lan import Lan
 from hub.ledger import Ledger
 from hub.link import Filter, Link
 from hub.live import Live, node_event
@@ -103,6 +104,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             await registry.declare(str(settings.agent.get("node") or default_hub_id()))
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
+        lan = Lan(settings, paths, metrics)
         clocks, watch, writing = Clocks(), watch_of(settings, paths, mqtt, metrics), asyncio.Lock()
         known = await registry.everyone()
         presence.restore(known, clock_ns())
@@ -126,7 +128,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             link_options(settings, mqtt, said.will()),
             [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
             + [Filter(topics.every_status(), snapshot=True)]
-            + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS],
+            + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS]
+            + [Filter(topic, optional=True) for topic in denials.TOPICS],
             on_connect=lambda: _call(connected),
         )
         commanding.use(link)
@@ -149,26 +152,27 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         )
         _gauges(metrics, link, presence, pipeline, sinks)
         metrics.books(ledger, rejects)
-        app = create_app(
-            Parts(
-                store=store,
-                registry=registry,
-                presence=presence,
-                live=live,
-                settings=settings,
-                rejects=rejects,
-                ledger=ledger,
-                commanding=commanding,
-                replay=Replay(intake, store, writing),
-                clock_offset_s=clocks.offset_s,
-                metrics_text=metrics.text,
-                health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled),
-                accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
-                people=People(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
-                broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
-            )
+        parts = Parts(
+            store=store,
+            registry=registry,
+            presence=presence,
+            live=live,
+            settings=settings,
+            rejects=rejects,
+            ledger=ledger,
+            commanding=commanding,
+            replay=Replay(intake, store, writing),
+            clock_offset_s=clocks.offset_s,
+            metrics_text=metrics.text,
+            health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled, more=lan.health()),
+            accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
+            certificates=lan.certificates,
+            denials=lambda: watch.denials.newest,
+            people=People(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
+            broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
         )
-        server = await stack.enter_async_context(serve(app, settings.api.host, settings.api.port))
+        server = await stack.enter_async_context(serve(create_app(parts), settings.api.host, settings.api.port))
+        await stack.enter_async_context(lan.serving(parts))
         running = Running(
             pid=os.getpid(),
             api_url=server.url,
@@ -189,6 +193,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 tasks.create_task(receipts.run(), name="receipts"),
                 tasks.create_task(commanding.run(), name="commands"),
                 tasks.create_task(collect_garbage(), name="garbage"),
+                tasks.create_task(lan.run(), name="certificates"),
                 tasks.create_task(tick(controls, link), name="ticker"),
                 tasks.create_task(maintain(store, registry, ledger, settings.store.maintain_every), name="maintenance"),
             ]

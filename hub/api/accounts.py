@@ -7,8 +7,10 @@ from hub.api import schemas
 from hub.api.auth import ChangingCaller
 from hub.api.parts import Credentials, Parts, PartsOf, People
 from hub.api.problems import ProblemError
+from hub.api.requests import PageLimit
 from hub.api.schemas import Page
-from hub.api.schemas_accounts import Account, MadeAccount, NewAccount
+from hub.api.schemas_accounts import Account, Denial, MadeAccount, NewAccount
+from hub.api.times import iso
 from hub.broker.rights import PersonRole
 
 router = APIRouter(tags=["accounts"])
@@ -50,6 +52,18 @@ async def rotate_account(name: str, parts: PartsOf, caller: ChangingCaller) -> M
     made = await _people(parts).rotate(name)
     _log.info("credentials rotated", name=name, by=caller.user)
     return _made(name, made, parts)
+
+
+@router.get("/denials")
+async def list_denials(parts: PartsOf, caller: ChangingCaller, limit: PageLimit = 100) -> Page[Denial]:
+    """Who was turned away by the broker, newest first; the newest 1,000 since the hub started."""
+    del caller
+    found = list(parts.denials())
+    items = [
+        Denial(at=iso(each.at_ns), kind=each.kind, client=each.client, addresses=list(each.addresses), text=each.text)
+        for each in reversed(found[-limit:])
+    ]
+    return Page(items=items, total=len(found))
 
 
 def _people(parts: Parts) -> People:

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from hub.broker.rights import PersonRole
     from hub.commanding import Commanding
     from hub.config import Settings
+    from hub.denials import Denial
     from hub.ledger import Ledger
     from hub.live import Live
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
     from hub.rejects import Reject, Rejects, ReplayOutcome
     from hub.store.base import Store
+    from hub.tls.certificates import Certificates
 
 
 class HealthLink(msgspec.Struct, frozen=True):
@@ -100,6 +102,10 @@ class Parts:
     people: People | None = None
     #: None where nothing is sent.
     commanding: Commanding | None = None
+    #: The authority whose certificates the network listeners have; None where there are none.
+    certificates: Certificates | None = None
+    #: Those whom the broker turned away, oldest first; the newest 1,000.
+    denials: Callable[[], Sequence[Denial]] = tuple
     #: Decodes and stores a refused message once more; None where there is no decoder.
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None
     #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.
@@ -107,6 +113,8 @@ class Parts:
     clock_ns: Callable[[], int] = time.time_ns
     started_s: float = field(default_factory=time.monotonic)
     login_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
+    #: Attempts to join, by address.
+    join_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
 
 
 def parts_of(connection: HTTPConnection) -> Parts:

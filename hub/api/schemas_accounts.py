@@ -43,6 +43,20 @@ class MadeAccount(BaseModel):
     mqtt: Broker
 
 
+class Denial(BaseModel):
+    """One who was turned away by the broker."""
+
+    at: Time
+    #: ``credentials``, ``protocol``, ``size``, or ``takeover``: a second connection with the same client id and account.
+    kind: str
+    #: Client id, where it got so far.
+    client: str
+    #: Where it came from; several where the broker does not say which of them it was.
+    addresses: list[str]
+    #: In the words of the broker.
+    text: str
+
+
 class JoinTokenRequest(_Body):
     """A token with which machines may join."""
 

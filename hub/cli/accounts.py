@@ -114,6 +114,28 @@ def rm(
     print(f"Removed {name}.")
 
 
+@group.command()
+def denials(context: typer.Context, as_json: _Json = False) -> None:
+    """Show who was turned away by the broker, newest first: wrong credentials, wrong client id, no MQTT."""
+    from hub.api.schemas_accounts import Denial
+    from hub.cli.client import connected
+    from hub.cli.output import local_time, print_json, table
+    from hub.text import printable
+
+    with connected(options(context)) as api:
+        found = list(api.items("/denials", Denial))
+    if as_json:
+        print_json(found)
+    elif not found:
+        print("Nobody was turned away since the hub started.")
+    else:
+        rows = [
+            (local_time(d.at), d.kind, printable(d.client) or "-", ", ".join(d.addresses) or "-", printable(d.text))
+            for d in found
+        ]
+        table(("TIME", "WHY", "CLIENT", "FROM", "THE BROKER SAID"), rows)
+
+
 def _show(made: MadeAccount, head: str, as_json: bool) -> None:
     from hub.cli.output import pairs, print_json
 

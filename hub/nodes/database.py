@@ -13,6 +13,7 @@ from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, sel
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from hub.alerts import tables as _alert_tables  # noqa: F401  they register themselves in METADATA
+from hub.nodes import join_tables as _join_tables  # noqa: F401
 from hub.nodes import tables
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from hub.nodes.database import Database, RegistryError
 from hub.nodes.folding import fold
+from hub.nodes.joins import Joins
 from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
 from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
 from hub.nodes.users import Users
@@ -60,6 +61,7 @@ class Registry:
         #: Nodes that have connected since the last ``maintain``.
         self._connected: set[str] = set()
         self.users = Users(self.database, hasher or PasswordHasher())
+        self.joins = Joins(self.database)
 
     async def __aenter__(self) -> Self:
         await self.database.__aenter__()
@@ -127,6 +129,14 @@ class Registry:
                 NodeRow(**_typed(row), info={}) for row in connection.execute(select(*columns)).mappings()
             ]
         )
+
+    async def groups(self) -> dict[str, frozenset[str]]:
+        """The groups of each node that is in any."""
+        pairs = select(NODE_GROUPS.c.node, NODE_GROUPS.c.name)
+        found: dict[str, set[str]] = {}
+        for node, group in await self.database.run(lambda connection: connection.execute(pairs).all()):
+            found.setdefault(node, set()).add(group)
+        return {node: frozenset(groups) for node, groups in found.items()}
 
     async def nodes(self, chosen: NodeFilter, *, after: str = "", limit: int = 100) -> tuple[list[NodeRow], int]:
         """The chosen nodes whose id sorts after ``after``, at most ``limit``; and how many there are on all pages."""
