@@ -19,7 +19,6 @@ CommandState = Literal[
     "failed",
     "refused",
     "timeout",
-    "cancelled",
     "expired",
     "unsent",
     "unanswered",

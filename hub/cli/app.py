@@ -16,7 +16,23 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from hub.cli import accounts, admin, broker, data, influx, joining, ledger, live, nodes, rejects, tls
+from hub.cli import (
+    accounts,
+    admin,
+    audit,
+    broker,
+    commands,
+    data,
+    influx,
+    joining,
+    ledger,
+    live,
+    nodes,
+    operator,
+    rejects,
+    send,
+    tls,
+)
 from hub.cli import run as run_commands
 from hub.cli.base import FAILED, USAGE, CliError, Options
 from wire.errors import SettingsError
@@ -72,7 +88,24 @@ def root(
     context.obj = Options(config, state, debug)
 
 
-for _group in (run_commands, nodes, accounts, data, live, rejects, ledger, broker, tls, joining, influx, admin):
+for _group in (
+    run_commands,
+    nodes,
+    accounts,
+    data,
+    live,
+    send,
+    commands,
+    audit,
+    operator,
+    rejects,
+    ledger,
+    broker,
+    tls,
+    joining,
+    influx,
+    admin,
+):
     _group.register(app)
 
 

@@ -1,6 +1,6 @@
 """The life of a command: what a step makes of it, and what is said about it. Pure; times and rows are given.
 
-    sending ──PUBACK──▶ sent ──accepted──▶ accepted ──output*──▶ done, failed, timeout, cancelled
+    sending ──PUBACK──▶ sent ──accepted──▶ accepted ──output*──▶ done, failed, timeout
        │                 │ └──────────────────────────────────▶ refused, expired       the node's word: stays
        └─ refused: unsent└─ time passed: expired      └─ time passed: unanswered       the hub's: a reply corrects it
 
@@ -70,6 +70,7 @@ def seen(found: Command | None, request: Seen) -> tuple[Command | None, Step]:
         retained=request.retained,
         sent_ns=request.at_ns,
         response_topic=request.response_topic,
+        again=found is not None and found.origin is not Origin.REPLY,
     )
     entry = _entry(command, "request", request.at_ns, **_request(command, request.digest))
     return command, Step(entry, _progress(command, request.at_ns))
@@ -104,6 +105,10 @@ def answered(found: Command | None, answer: Answer, keep_bytes: int) -> tuple[Co
         step = _advance(command, answer, keep_bytes)
         entry = _entry(command, "stray", answer.at_ns, state=answer.state, n=answer.n)
         return command, Step(entry, step.progress, step.chunk)
+    if answer.duplicate and not found.again:
+        # The node had it before the hub sent it again, to be sure: what became of it is still to come, or is known.
+        found.error = found.error or "the node says that it had this command before"
+        return found, Step()
     if answer.n <= found.last_n:
         return found, Step()
     if _ended_by_node(found):
@@ -115,7 +120,7 @@ def answered(found: Command | None, answer: Answer, keep_bytes: int) -> tuple[Co
 
 def overdue(command: Command, at_ns: int) -> Step:
     """Its time has passed, and the node said nothing final."""
-    begun = command.accepted_ns is not None or command.last_n >= 0
+    begun = command.accepted_ns is not None or command.last_n >= 0 or command.error is not None
     command.state = State.UNANSWERED if begun else State.EXPIRED
     command.ended_ns, command.payload = at_ns, ""
     command.error = (

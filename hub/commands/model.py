@@ -24,7 +24,6 @@ class State(enum.StrEnum):
     FAILED = "failed"
     REFUSED = "refused"
     TIMEOUT = "timeout"
-    CANCELLED = "cancelled"
     #: Its time passed before it was begun: the node says so, or nothing came and the hub does.
     EXPIRED = "expired"
     #: The broker did not take it.
@@ -101,6 +100,8 @@ class Command(msgspec.Struct):
     retained: bool = False
     #: How often it was seen again.
     repeats: int = 0
+    #: One of the same id had ended before it.
+    again: bool = False
     response_topic: str | None = None
     #: Row of the database; 0 before it has one.
     number: int = 0
@@ -157,6 +158,8 @@ class Answer(msgspec.Struct, frozen=True):
     #: JSON text; empty where there is none.
     result: str
     error: str | None
+    #: The node says that it had a command of this id before.
+    duplicate: bool = False
 
 
 class Progress(msgspec.Struct, frozen=True):

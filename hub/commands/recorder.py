@@ -131,6 +131,7 @@ def answer_of(node: str, name: str, body: Reply, at_ns: int) -> Answer:
         code=body.code,
         result=cut_json(result) if body.result is not None else "",
         error=error[:_LONGEST_ERROR] if isinstance(error, str) else None,
+        duplicate=result.get("duplicate") is True,
     )
 
 
