@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OutboxError as error:
         sys.stderr.write(f"{error}\n")
         return FAILED
+    except SettingsError as error:  # keys of operators, which are read when it starts
+        sys.stderr.write(f"{error}\n")
+        return USAGE
     return 0
 
 

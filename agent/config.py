@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from agent.collectors.disk import IGNORED_FILE_SYSTEMS, IGNORED_MOUNTS
 from agent.collectors.diskio import IGNORED_DEVICES
 from agent.collectors.net import IGNORED_INTERFACES
+from agent.config_commands import CommandSettings
 from wire.outbox_model import WhenFull
 from wire.settings import MqttSettings, NodeId, load, parse_duration
 
@@ -103,6 +104,7 @@ class AgentSettings(_Section):
     ignored_disks: Patterns = IGNORED_DEVICES
     ignored_interfaces: Patterns = IGNORED_INTERFACES
     outbox: OutboxSettings = OutboxSettings()
+    commands: CommandSettings = CommandSettings()
 
 
 class Settings(_Section):

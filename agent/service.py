@@ -3,8 +3,9 @@
  collectors ─▶ Scheduler ─samples─▶ Reporter ─numbered─▶ Outbox ─▶ Delivery ─▶ NodeSession ─▶ broker
                   ▲                    ▲                    ▲                    │  │
                   │                    └─ log records       └── receipts ◀───────┘  │
-                  └──── COMMANDS ◀──── Executor ◀───────────── commands ◀───────────┘
-                                          └─ replies ─▶ NodeSession
+                  └─ COMMANDS ◀─ Executor ◀─ Admission ◀────── commands ◀───────────┘
+                                   │ └─ replies ─▶ NodeSession
+                                   └──▶ Memory: what ran, on disk
 
 Start: the session connects by itself, collectors run at once, messages wait in the outbox.
 Stop:  no more samples and commands, then what is due is sent, then the announced end; the outbox keeps the rest.
@@ -15,13 +16,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from agent.admission import Admission
+from agent.catalogue import catalogue
 from agent.collectors import COLLECTORS
-from agent.commands import Host
+from agent.commands import COMMANDS, Host
 from agent.executor import Executor
 from agent.history import History
 from agent.inventory import Inventory
+from agent.operators import check_for
+from agent.remembered import Memory
 from agent.reporter import Reporter, now_ms
 from agent.scheduler import Scheduler
 from wire.delivery import Delivery
@@ -51,16 +56,24 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises:
         OutboxError: the outbox cannot be used; the text says what to do.
+        SettingsError: the keys of the operators cannot be used.
     """
-    async with _outbox(settings.agent) as outbox:
-        await _run(settings, outbox, stop)
+    agent = settings.agent
+    kept = Memory(agent.state / "commands.db", keep_s=agent.commands.remember, clock_ms=now_ms)
+    async with _outbox(agent) as outbox, kept as memory:
+        await _run(settings, outbox, memory, stop)
 
 
-async def _run(settings: Settings, outbox: Outbox, stop: asyncio.Event) -> None:
+async def _run(settings: Settings, outbox: Outbox, memory: Memory, stop: asyncio.Event) -> None:
     agent, topics = settings.agent, Topics(settings.mqtt.root)
     reporter = Reporter(outbox, topics, agent.node)
     history = History(outbox, clock_ms=now_ms)
     inventory = Inventory(agent.ignored_interfaces)
+    check = check_for(agent.commands.operators, agent.node, keep_s=agent.commands.remember)
+    taken = catalogue(COMMANDS, agent.commands)
+
+    def info() -> dict[str, Any]:
+        return {**inventory.read(), "commands": taken}
 
     def birth() -> Status:
         return Status(
@@ -69,7 +82,7 @@ async def _run(settings: Settings, outbox: Outbox, stop: asyncio.Event) -> None:
             session=outbox.session,
             version=__version__,
             outbox=outbox.durable,
-            info=inventory.read(),
+            info=info(),
         )
 
     def figures() -> dict[str, Value]:
@@ -97,7 +110,9 @@ async def _run(settings: Settings, outbox: Outbox, stop: asyncio.Event) -> None:
     scheduler = Scheduler(collectors, reporter, _intervals_s(agent))
     session = NodeSession(SessionOptions(mqtt=settings.mqtt, node=agent.node), birth, confirmed)
     delivery = Delivery(session, outbox, on_delivered=delivered)
-    executor = Executor(session, topics, reporter, Host(scheduler, time.monotonic()))
+    host = Host(scheduler=scheduler, settings=agent.commands, info=info, started_s=time.monotonic())
+    admission = Admission(COMMANDS, agent.commands, check, now_ms)
+    executor = Executor(session, topics, reporter, host, admission=admission, memory=memory)
     async with session:
         async with asyncio.TaskGroup() as tasks:
             sending = _start(tasks, "delivery", delivery.run())

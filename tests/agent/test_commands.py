@@ -85,7 +85,7 @@ def test_interval_changes_the_pace(broker: Mosquitto) -> None:
         ("collect", '{"collectors":["gpu"]}', "no collector 'gpu'"),
         ("collect", '{"collectors":5}', "Expected"),
         ("ping", '{"x":1}', "x"),
-        ("reboot", "{}", "unknown command 'reboot'; this node knows buggy, collect, "),
+        ("reboot", "{}", "unknown command 'reboot'; this node knows buggy, cancel, "),
     ],
 )
 def test_wrong_commands_are_refused_with_the_reason(broker: Mosquitto, command: str, args: str, words: str) -> None:

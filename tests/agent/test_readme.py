@@ -21,7 +21,7 @@ def test_every_collector_is_described_with_its_interval() -> None:
 
 def test_every_command_is_described() -> None:
     commands = README[README.index("## Commands") : README.index("## Settings")]
-    assert set(re.findall(r"^\| `(\w+)` \|", commands, re.MULTILINE)) == set(COMMANDS)
+    assert set(re.findall(r"^\| `([\w-]+)` \|", commands, re.MULTILINE)) == set(COMMANDS)
 
 
 def test_every_setting_of_the_agent_is_described_and_the_sample_loads() -> None:
