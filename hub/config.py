@@ -12,9 +12,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from hub.config_alerts import AlertSettings, StatsSettings
 from hub.config_commands import CommandSettings
 from hub.config_lan import LanSettings
 from hub.config_notify import NotifySettings
+from hub.config_rules import RuleSettings
 from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
 
@@ -231,10 +233,13 @@ class Settings(_Section):
     spool: SpoolSettings = SpoolSettings()
     nodes: NodeSettings = NodeSettings()
     rejects: RejectSettings = RejectSettings()
+    rules: RuleSettings = RuleSettings()
     commands: CommandSettings = CommandSettings()
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
+    alerts: AlertSettings = AlertSettings()
     notify: NotifySettings = NotifySettings()
+    stats: tuple[StatsSettings, ...] = ()
     sources: tuple[SourceSettings, ...] = ()
     #: Validated by the agent itself (``agent/config.py``); the hub only lets it pass.
     agent: dict[str, Any] = Field(default_factory=dict)

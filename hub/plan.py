@@ -3,6 +3,7 @@
     mosquitto   managed mode only        ready: its port accepts
     hub         python -m hub.cli hub    ready: says so, with the address of its API
     agent       python -m agent          ready: the hub sees it online
+    dashboard   python -m dashboard      ready: says so, with its address; not where Streamlit is not installed
 
 Children find the settings in the same file, and what is known only now (a port, a state directory) in arguments and in
 ``IOTHUB_…`` variables laid over it. Passwords travel in files of mode 0600 only.
@@ -17,7 +18,10 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
 
 from hub.broker.credentials import for_agent
 from hub.broker.ports import listener
@@ -44,6 +48,9 @@ _HUB_START_LIMIT_S: Final = 60.0
 _HUB_STOP_LIMIT_S: Final = 30.0
 _AGENT_STOP_LIMIT_S: Final = 10.0
 _BROKER_STOP_LIMIT_S: Final = 15.0
+_DASHBOARD_START_LIMIT_S: Final = 60.0
+#: ``dashboard/names.py`` has the same: the hub imports nothing of the dashboard.
+_DASHBOARD_READY: Final = "dashboard ready "
 
 
 class UpFailed(Exception):  # noqa: N818  the name says what happened
@@ -63,6 +70,8 @@ class Up:
     announcement: Announcement
     agent_node: str
     agent_online: bool
+    #: Address of the dashboard; None where it does not run.
+    dashboard_url: str | None
     #: From the start of ``up`` to now.
     seconds: float
 
@@ -84,6 +93,7 @@ class Plan:
         self._port = settings.mqtt.port
         self._announcement: Announcement | None = None
         self._online = False
+        self._dashboard_url: str | None = None
 
     def specs(self) -> Iterator[ChildSpec]:
         """One line a child.
@@ -96,12 +106,16 @@ class Plan:
             yield self._broker()
         yield self._hub()
         yield self._agent()
+        if self._runs_dashboard():
+            yield self._dashboard()
 
     def result(self) -> Up:
         if self._announcement is None:
             raise AssertionError("the hub is ready")
         seconds = time.monotonic() - self._started
-        return Up(self._settings, self._config, self._announcement, self._node, self._online, seconds)
+        return Up(
+            self._settings, self._config, self._announcement, self._node, self._online, self._dashboard_url, seconds
+        )
 
     def _broker(self) -> ChildSpec:
         broker: MosquittoChild = prepare(self._settings, self.paths, agent_node=self._node)
@@ -169,6 +183,26 @@ class Plan:
             stop_limit_s=_AGENT_STOP_LIMIT_S,
         )
 
+    def _runs_dashboard(self) -> bool:
+        """Unless the settings say no; a hub without the extra ``dashboard`` simply has none."""
+        return _is_on(self._settings.dashboard) and find_spec("streamlit") is not None
+
+    def _dashboard(self) -> ChildSpec:
+        async def ready(child: Child) -> None:
+            line = await child.line(lambda line: line.startswith(_DASHBOARD_READY))
+            self._dashboard_url = line.removeprefix(_DASHBOARD_READY).strip()
+
+        environment = {} if self._settings.dashboard.get("api_url") else {"IOTHUB_DASHBOARD__API_URL": self._api_url()}
+        return ChildSpec(
+            "dashboard",
+            (sys.executable, "-m", "dashboard", *self._config_argument()),
+            environment=environment,
+            ready=ready,
+            explain=_what_iothub_said,
+            start_limit_s=_DASHBOARD_START_LIMIT_S,
+            stop_limit_s=_AGENT_STOP_LIMIT_S,
+        )
+
     def _config_argument(self) -> tuple[str, ...]:
         return ("--config", str(self._config)) if self._config is not None else ()
 
@@ -191,6 +225,13 @@ def _check_api_port(host: str, port: int) -> None:
             f"port {port} is taken by {who}. Choose another port for the API: api.port in iothub.toml or "
             "IOTHUB_API__PORT (0 = any free one)."
         ) from error
+
+
+def _is_on(dashboard: dict[str, Any]) -> bool:
+    """``dashboard.enabled``; what is neither true nor false is for the dashboard itself to complain about."""
+    with contextlib.suppress(ValidationError):
+        return TypeAdapter(bool).validate_python(dashboard.get("enabled", True))
+    return True
 
 
 def _what_iothub_said(_: int, lines: Sequence[str]) -> str | None:

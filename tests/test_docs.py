@@ -10,6 +10,7 @@ import pytest
 import typer.main
 
 import agent.config
+import dashboard.config
 import hub.config
 from hub.cli.app import app
 from tests.support.settings_docs import Row, rows
@@ -36,7 +37,7 @@ TOP = "At the top of the file"
 
 
 def expected_rows() -> set[Row]:
-    return {*rows(hub.config.Settings), *rows(agent.config.Settings)}
+    return {*rows(hub.config.Settings), *rows(agent.config.Settings), *rows(dashboard.config.Settings)}
 
 
 def documented_rows(text: str) -> Iterator[tuple[Row, str]]:
@@ -79,6 +80,7 @@ def test_the_sample_holds_every_setting_and_loads_with_all_of_them_on(tmp_path: 
     file.chmod(0o600)
     load(hub.config.Settings, file, environ={})
     agent.config.load_settings(file, environ={})
+    dashboard.config.load_settings(file, environ={})
     named = {row._replace(section=row.section.replace("NAME", "cpu").strip("[]")) for row in expected_rows()}
     assert {(row.section, row.key) for row in named} == set(keys(tomllib.loads(text)))
 

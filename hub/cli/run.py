@@ -1,4 +1,4 @@
-"""``iothub up``, ``hub`` and ``agent``: what runs until it is told to stop."""
+"""``iothub up``, ``hub``, ``agent`` and ``dashboard``: what runs until it is told to stop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hub.cli.base import CliError, options, state_paths
+from hub.runfile import read_run
 
 if TYPE_CHECKING:
     from hub.config import Settings
@@ -19,13 +20,14 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(hub)
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(agent)
+    app.command()(dashboard)
 
 
 def up(
     context: typer.Context,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show all that the parts log.")] = False,
 ) -> None:
-    """Run everything here: broker, hub, host agent.
+    """Run everything here: broker, hub, host agent, dashboard.
 
     Prints where everything is once it runs. Ctrl-C stops it in order.
     """
@@ -71,6 +73,20 @@ def agent(context: typer.Context) -> None:
     arguments = [*(["--config", str(config)] if config else []), "--state", str(state)]
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "agent", *arguments, *context.args])  # noqa: S606  no shell
+
+
+def dashboard(context: typer.Context) -> None:
+    """Run the pages for the browser alone; the hub is running already."""
+    chosen = options(context)
+    settings = chosen.settings()
+    config = chosen.config_file()
+    arguments = ["--config", str(config)] if config else []
+    environment = os.environ.copy()
+    if not settings.dashboard.get("api_url") and (running := read_run(state_paths(settings).run)) is not None:
+        # The hub of this state directory, wherever it listens.
+        environment["IOTHUB_DASHBOARD__API_URL"] = running.api_url
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, "-m", "dashboard", *arguments], environment)  # noqa: S606  no shell
 
 
 def make_state(settings: Settings) -> None:

@@ -27,7 +27,9 @@ def print_up(up: Up) -> None:
     """The summary of ``iothub up``."""
     state = "online" if up.agent_online else "not seen yet"
     more = "" if up.agent_online else f"   (its log: {StatePaths(up.settings.state).logs / 'agent.log'})"
+    pages = {"dashboard": bold(up.dashboard_url)} if up.dashboard_url is not None else {}
     lines = {
+        **pages,
         **hub_lines(up.settings, up.config, up.announcement),
         "this host": f"node {up.agent_node}, {paint('online') if up.agent_online else state}{more}",
         "login": login_line(up.announcement),

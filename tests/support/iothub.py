@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Free ports, so that tests run beside each other and beside a hub that somebody uses.
-PORTS = {"IOTHUB_MQTT__PORT": "0", "IOTHUB_API__PORT": "0"}
+PORTS = {"IOTHUB_MQTT__PORT": "0", "IOTHUB_API__PORT": "0", "IOTHUB_DASHBOARD__PORT": "0"}
 #: Rows come soon after the start.
 FAST = {"IOTHUB_AGENT__COLLECTORS__CPU__INTERVAL": "1s"}
+#: Tests that look at no page start without: it takes two seconds of a core.
+NO_PAGES = {"IOTHUB_DASHBOARD__ENABLED": "false"}
 
 
 class IotHub:
@@ -32,7 +34,7 @@ class IotHub:
         self.folder = folder
         self.state = folder / "var"
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("IOTHUB_")}
-        self._environment |= {**PORTS, **FAST, **(variables or {})}
+        self._environment |= {**PORTS, **FAST, **NO_PAGES, **(variables or {})}
         self._up: subprocess.Popen[str] | None = None
         self._readers: list[threading.Thread] = []
         #: Lines that ``up`` wrote, standard output and error.

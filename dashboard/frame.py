@@ -1,0 +1,62 @@
+"""What every page has around it: errors in words, the time they are as of, the pause switch, who is signed in."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard.errors import ApiAway, Refused, SignedOut
+from dashboard.session import PAUSED, refresh_s, run_every
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dashboard.identity import Identity
+
+
+@contextlib.contextmanager
+def said() -> Iterator[None]:
+    """Show what went wrong in place of what is inside; the live parts try again by themselves."""
+    try:
+        yield
+    except SignedOut as error:
+        st.warning(f"{error} [Log in again](/login)", icon=":material/logout:")
+    except ApiAway as error:
+        st.error(f"{error} This page tries again by itself.", icon=":material/cloud_off:")
+    except Refused as error:
+        st.error(str(error), icon=":material/block:")
+
+
+def live(draw: Callable[[], None]) -> None:
+    """Draw ``draw`` now and every few seconds on its own, without the rest of the page, unless paused."""
+
+    def guarded() -> None:
+        with said():
+            draw()
+        st.caption(f"As of {datetime.now().astimezone():%H:%M:%S}")
+
+    # A name of its own for each part: Streamlit tells fragments apart by the function.
+    guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
+    st.fragment(guarded, run_every=run_every())()
+
+
+def sidebar(who: Identity) -> None:
+    """Below the navigation."""
+    with st.sidebar:
+        st.toggle(
+            "Pause", key=PAUSED, help=f"Live parts are drawn anew every {refresh_s():g} s; paused, they stand still."
+        )
+        st.caption(f"Signed in as **{_plain(who.user)}** ({who.role})")
+        # A form, as only a POST may sign out: a link on another page must not.
+        st.html('<form method="post" action="/logout" target="_self"><button type="submit">Sign out</button></form>')
+
+
+def _plain(text: str) -> str:
+    """Text of others inside Markdown, as text."""
+    return "".join("\\" + c if c in "\\`*_{}[]()<>#+-.!|~$:" else c for c in text)
+
+
+plain = _plain

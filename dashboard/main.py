@@ -1,0 +1,31 @@
+"""The script that Streamlit runs for each viewer: navigation, and the page that was chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from dashboard.frame import said, sidebar
+from dashboard.session import viewer
+from dashboard.views import overview
+
+_ICON: Final = Path(__file__).with_name("icon.png")
+
+
+def main() -> None:
+    """Draw the whole app."""
+    st.set_page_config(page_title="iothub", page_icon=str(_ICON), layout="wide")
+    page = st.navigation(
+        [
+            st.Page(overview.page, title="Overview", icon=":material/home:", url_path="overview", default=True),
+        ]
+    )
+    with said():
+        sidebar(viewer())
+        page.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""One uvicorn process: the login, the gate, and Streamlit behind it.
+
+browser ─▶ Gate ─┬─ /login /logout ─▶ Login ─▶ API: POST|DELETE token
+                 └─ everything else, with a valid cookie only ─▶ Streamlit ─▶ main.py ─▶ API with the viewer's token
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import streamlit as st
+import uvicorn
+from starlette.middleware import Middleware
+
+from dashboard.client import Client
+from dashboard.gate import Gate
+from dashboard.identity import Identities
+from dashboard.login import Login
+from dashboard.names import API_URL, CA_FILE, READY, REFRESH
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from dashboard.config import DashboardSettings
+
+_SCRIPT: Final = Path(__file__).with_name("main.py")
+_BACKLOG: Final = 256
+_STOP_LIMIT_S: Final = 3
+
+
+def application(settings: DashboardSettings, client: Client) -> ASGIApp:
+    """The whole ASGI application."""
+    os.environ[API_URL] = settings.api_url
+    os.environ[CA_FILE] = str(settings.api_ca_file or "")
+    os.environ[REFRESH] = str(settings.refresh)
+    identities = Identities(client)
+    login = Login(client, identities, secure=settings.secure_cookies)
+    app: ASGIApp = st.App(_SCRIPT, routes=login.routes(), middleware=[Middleware(Gate, identities=identities)])
+    return app
+
+
+def run(settings: DashboardSettings) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        sys.stderr.write(
+            f"iothub: the dashboard cannot listen on {settings.host} port {settings.port}: {error.strerror}. Choose "
+            "another with dashboard.port in iothub.toml or IOTHUB_DASHBOARD__PORT (0 = any free one).\n"
+        )
+        return 1
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    with listening, Client(settings.api_url, settings.api_ca_file) as client:
+        config = uvicorn.Config(
+            application(settings, client),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_LIMIT_S,
+            proxy_headers=False,
+        )
+        _Server(config, f"http://{shown}:{port}").run(sockets=[listening])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, url: str) -> None:
+        super().__init__(config)
+        self._url = url
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            sys.stdout.write(f"{READY}{self._url}\n")
+            sys.stdout.flush()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
