@@ -41,8 +41,6 @@ class Item:
 
     alert: Alert
     occasion: Occasion
-    #: When this channel first heard of it; now where it hears of it for the first time.
-    first_ns: int
 
 
 @dataclass(frozen=True, slots=True)

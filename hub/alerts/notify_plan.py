@@ -137,13 +137,13 @@ class Planner:
         for channel, (route, occasion) in wanted.items():
             known = told.get(channel)
             if known is None:
-                self._batch(route, channel, Item(alert, occasion, now_ns), now_ns)
+                self._batch(route, channel, Item(alert, occasion), now_ns)
             elif alert.severity.rank > known.severity.rank:
-                self._batch(route, channel, Item(alert, Occasion.WORSE, known.first_ns), now_ns)
+                self._batch(route, channel, Item(alert, Occasion.WORSE), now_ns)
             elif route.repeat_ns:
                 again_ns = known.last_ns + route.repeat_ns
                 if again_ns <= now_ns:
-                    self._batch(route, channel, Item(alert, Occasion.REPEAT, known.first_ns), now_ns)
+                    self._batch(route, channel, Item(alert, Occasion.REPEAT), now_ns)
                 else:
                     moments.append(again_ns)
         if moments:
@@ -183,7 +183,7 @@ class Planner:
             elif not route.open_at(now_ns):
                 self._look_at(alert.id, now_ns + _HELD_NS)
             else:
-                self._batch(route, channel, Item(alert, Occasion.RESOLVED, known.first_ns), now_ns)
+                self._batch(route, channel, Item(alert, Occasion.RESOLVED), now_ns)
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
@@ -216,8 +216,10 @@ class Planner:
             if resolved:
                 self._tell_no_more(item.alert.id, channel, plan)
                 continue
-            told = Told(item.alert.id, channel, route, item.alert.severity, item.first_ns, now_ns)
-            self._told.setdefault(item.alert.id, {})[channel] = told
+            channels = self._told.setdefault(item.alert.id, {})
+            first_ns = channels[channel].first_ns if channel in channels else now_ns
+            told = Told(item.alert.id, channel, route, item.alert.severity, first_ns, now_ns)
+            channels[channel] = told
             plan.told.append(told)
             self._look_at(item.alert.id, now_ns)
 
