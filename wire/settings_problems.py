@@ -72,7 +72,7 @@ def _problem(model: type[BaseModel], details: ErrorDetails, layers: Layers) -> P
     kind = details["type"]
     if kind == "extra_forbidden":
         table = _model_in(_annotation(model, path[:-1]))
-        return _at(path, unknown(str(path[-1]), set(table.model_fields) if table else set()), layers, None)
+        return _at(path, unknown(str(path[-1]), set(_fields(table)) if table else set()), layers, None)
     message = _WORDS.get(kind) or _from_pydantic(model, details)
     shown = None if kind == "missing" or _secret(model, path) else details["input"]
     return _at(path, message, layers, shown)
@@ -128,14 +128,19 @@ def _annotation(model: type[BaseModel], path: KeyPath) -> Any:
         if isinstance(step, int):
             continue  # the classes of a container are those of its elements
         table = _model_in(annotation)
-        field = table.model_fields.get(step) if table else None
+        field = _fields(table).get(step) if table else None
         annotation = field.annotation if field else None
     return annotation
 
 
 def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
     table = _model_in(_annotation(model, path[:-1]))
-    return table.model_fields.get(str(path[-1])) if table and path else None
+    return _fields(table).get(str(path[-1])) if table and path else None
+
+
+def _fields(table: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the names that people write."""
+    return {field.alias or name: field for name, field in table.model_fields.items()}
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

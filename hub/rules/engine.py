@@ -13,7 +13,7 @@ report changes only). ``absent`` is about arrival, hence runs by the clock alone
 System inputs are points of measurements that begin with ``$``, which only :meth:`Engine.observe_system` takes; the
 composition makes them (from presence, clocks, pipeline), at each change and every few seconds:
 
-    node's id  ``$node``  state        text: online, silent, offline, never (hub.nodes.model.Contact)
+    node's id  ``$node``  state        text: hub.nodes.model.Contact, and "lost" for OFFLINE where its will said so
                           clock_offset number: seconds that the node's clock is ahead of ours
     hub's id   ``$hub``   storing      boolean: false while what arrives cannot be stored
 """
@@ -31,7 +31,7 @@ from hub.rules.tracks import Cell
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hub.rules.events import RuleEvent
+    from hub.rules.events import RuleEvent, Subject
     from hub.rules.model import RuleSet
     from hub.rules.state import EngineState
     from hub.rules.tables import Plan
@@ -95,6 +95,14 @@ class Engine:
         """When :meth:`tick` will next have something to do, at the earliest; None: never, as things are."""
         return self._tables.timers.next_ns()
 
+    def heard_ns(self, subject: Subject) -> int | None:
+        """When a sample of the series last arrived, where a rule waits for its absence; None: not known."""
+        plan = self._tables.plans[False].get(subject.key) if subject.key is not None else None
+        if plan is None or subject.field not in plan.slots:
+            return None
+        cells = plan.slots[subject.field][1]
+        return max((cell.heard_ns for cell in cells if cell.watch.kind is Kind.ABSENT), default=None)
+
     def replace(self, rules: RuleSet, now_ns: int) -> list[RuleEvent]:
         """Use other rules from now on.
 
@@ -157,7 +165,9 @@ class Engine:
                 self._take(plan, point, now_ns, out)
         return out
 
-    def _take(self, plan: Plan, point: Point, now_ns: int, out: list[RuleEvent]) -> None:
+    def _take(  # noqa: C901, PLR0912  the hot path: calls would cost as much as what they do
+        self, plan: Plan, point: Point, now_ns: int, out: list[RuleEvent]
+    ) -> None:
         """One point of a series key that something watches."""
         fields, ts_ns = point.fields, point.ts_ns
         if plan.open:

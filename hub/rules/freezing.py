@@ -170,7 +170,7 @@ def _track_for(tables: Tables, alert: OpenAlert) -> Track | None:
 def _subject(ready: Ready, key: SeriesKey, field: str) -> Subject:
     if ready.join is not None:
         return joint_subject(ready, key)
-    return subject_of(ready.watches[0], key, field)
+    return subject_of(key, field)
 
 
 def _adopt(track: Track, alert: OpenAlert) -> None:

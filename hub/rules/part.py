@@ -21,7 +21,7 @@ def _listed(value: object) -> object:
 
 #: Seconds, more than none; written as ``30s``, ``5m``.
 Positive = Annotated[Duration, Field(gt=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 #: Shell globs, one alone or a list; at least one has to match.
 Globs = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed)]
 Names = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], BeforeValidator(_listed)]

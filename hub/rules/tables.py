@@ -206,7 +206,7 @@ class Tables:
         if cell.watch.rule.join is not None:
             self.joints.attach(cell)
             return
-        track = self.track(cell.watch, subject_of(cell.watch, cell.key, cell.field))
+        track = self.track(cell.watch, subject_of(cell.key, cell.field))
         track.cells[0] = cell
         cell.tracks = (track,)
 
@@ -215,6 +215,6 @@ class Tables:
             plans.clear()
 
 
-def subject_of(watch: Watch, key: SeriesKey, field: str) -> Subject:
+def subject_of(key: SeriesKey, field: str) -> Subject:
     """What an alert of this series is about; the hub's own series are about the node itself."""
     return Subject(key.node) if key.measurement.startswith("$") else Subject(key.node, key, field)
