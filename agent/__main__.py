@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent import joining
 from agent.config import Settings, load_settings
 from wire.errors import OutboxError, SettingsError
 from wire.version import __version__
@@ -24,7 +25,14 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the agent; returns the exit code."""
-    options = _parser().parse_args(argv)
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] and arguments[0] in joining.COMMANDS:
+        return joining.main(arguments)
+    return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
     try:
         settings = load_settings(options.config, node=options.node, state=options.state)
     except SettingsError as error:
@@ -72,7 +80,11 @@ async def _until_signalled(settings: Settings) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="iothub-agent", description="Measure this host and publish it by MQTT.")
+    parser = argparse.ArgumentParser(
+        prog="iothub-agent",
+        description="Measure this host and publish it by MQTT.",
+        epilog="iothub-agent join HOST:PORT makes this machine a node of a hub; iothub-agent leave ends that.",
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings (default: ./iothub.toml where there is one)"
     )

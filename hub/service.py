@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from hub import broker_watch, denials
+from hub.alerting import Alerting
 from hub.api.app import create_app
 from hub.api.parts import Parts
 from hub.api.schemas import Broker
@@ -104,15 +105,18 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             await registry.declare(str(settings.agent.get("node") or default_hub_id()))
 
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
-        lan = Lan(settings, paths, metrics)
-        clocks, watch, writing = Clocks(), watch_of(settings, paths, mqtt, metrics), asyncio.Lock()
+        clocks, writing, lan = Clocks(), asyncio.Lock(), Lan(settings, paths, metrics)
+        watch = watch_of(settings, paths, mqtt, metrics)
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         await remember_types_if_there(guard, store)
         commanding = await stack.enter_async_context(
             Commanding(settings.commands, paths, topics, live, registry, clock_ns=clock_ns)
         )
-        controls = Controls(presence, registry, lambda transitions: _announce(live, transitions), commanding.recorder)
+        alerting = Alerting(
+            settings, paths, topics, registry, store, writing, live, presence, clocks, clock_ns=clock_ns
+        )
+        controls = Controls(presence, registry, lambda transitions: _announce(live, alerting, transitions), commanding.recorder)
         intake = Intake(
             Routes(topics, limits(settings), settings.sources, settings.ingest.topic_cache),
             guard,
@@ -133,6 +137,8 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             on_connect=lambda: _call(connected),
         )
         commanding.use(link)
+        await alerting.open(link)
+        connected.append(alerting.connected)
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
         connected.append(receipts.repeat)
 
@@ -146,10 +152,12 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             clocks=clocks,
             metrics=metrics,
             writing=writing,
-            followers=(tell(live), receipts.follow),
+            observers=(alerting.observe,),
+            followers=(tell(live), receipts.follow, alerting.follow),
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
         )
+        alerting.use(pipeline)
         _gauges(metrics, link, presence, pipeline, sinks)
         metrics.books(ledger, rejects)
         parts = Parts(
@@ -192,6 +200,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
                 tasks.create_task(said.keep_said(link), name="hub status"),
                 tasks.create_task(receipts.run(), name="receipts"),
                 tasks.create_task(commanding.run(), name="commands"),
+                tasks.create_task(alerting.run(), name="alerts"),
                 tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(lan.run(), name="certificates"),
                 tasks.create_task(tick(controls, link), name="ticker"),
@@ -206,6 +215,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             for task in others:
                 task.cancel()
         await controls.tick(clock_ns(), connected=False)
+        await alerting.close()
 
 
 async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:
@@ -223,7 +233,8 @@ def _call(each: Sequence[Callable[[], None]]) -> None:
         told()
 
 
-def _announce(live: Live, transitions: Sequence[Transition]) -> None:
+def _announce(live: Live, alerting: Alerting, transitions: Sequence[Transition]) -> None:
+    alerting.transitions(transitions)
     for transition in transitions:
         _log.info("node", node=transition.node, change=transition.change, reason=transition.reason)
         live.publish(node_event(transition))
