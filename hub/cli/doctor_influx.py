@@ -113,6 +113,10 @@ async def _database(http: Http, server: Server, settings: Settings, target: Targ
         yield Finding("· database", FAILED, f"{error}; {_SETUP} makes it")
         return
     yield Finding("· credentials", OK, _who(target))
+    if not is_3 and not any(row.values for row in answer.series):  # 2.x, where 1.x says that there is none
+        text = f"there is no bucket and no DBRP mapping {target.database!r}"
+        yield Finding("· database", FAILED, f"{text}; {_SETUP} makes it, or correct store.influx.database")
+        return
     if not is_3:
         yield _retention(settings, target, server, answer.series, await _bucket_s(http, server, target))
     yield await _probe(http, server, target, asker)

@@ -55,7 +55,10 @@ async def policies(asker: Asker, server: Server, database: str) -> dict[str, boo
         await asker.ask(["SHOW MEASUREMENTS"])
         return {}
     (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
-    return {str(row[0]): bool(row[4]) for each in answer.series for row in each.values}
+    found = {str(row[0]): bool(row[4]) for each in answer.series for row in each.values}
+    if not found:  # what 2.x says where 1.x says that there is no such database
+        raise StoreUnavailable(f"{server} has no bucket and no DBRP mapping of {database!r}")
+    return found
 
 
 def rolled_up_lines(encoder: LineEncoder, catalog: Catalog, rows: RollUps) -> list[str]:

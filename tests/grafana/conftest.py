@@ -13,7 +13,7 @@ import pytest
 from hub.paths import StatePaths
 from tests.support.device import Device
 from tests.support.grafana import Range
-from tests.support.influx import Influxd, VictoriaMetrics
+from tests.support.influx import ORG, Influxd, VictoriaMetrics
 from tests.support.iothub import IotHub
 from tests.support.waiting import wait_until
 from wire.settings import MqttSettings
@@ -71,7 +71,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
         database = server.create("iot")
         access = server.target(database).access
         every = {f"IOTHUB_AGENT__COLLECTORS__{name.upper()}__INTERVAL": "1s" for name in COLLECTED[:-1]}
-        token = {"IOTHUB_STORE__INFLUX__TOKEN": access.token} if access.token else {}
+        token = {"IOTHUB_STORE__INFLUX__TOKEN": access.token, "IOTHUB_STORE__INFLUX__ORG": ORG} if access.token else {}
         hub = IotHub(
             folder,
             {

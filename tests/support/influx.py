@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from hub.store.influx import InfluxStore
-from hub.store.influx_target import Target
 from hub.store.influx_http import Access
+from hub.store.influx_target import Target
 from tests.support.mosquitto import Process, free_port
 from tests.support.stores import NOON
 from tests.support.waiting import wait_until
@@ -93,6 +93,18 @@ class Influxd(Process):
             (org,) = self._json("GET", "/api/v2/orgs", {"org": ORG})["orgs"]
             self._json("POST", "/api/v2/buckets", body={"name": name, "orgID": org["id"], "retentionRules": []})
         return name
+
+    def create_policy(self, database: str, name: str) -> None:
+        """A retention policy of 1.x that keeps for ever, or the bucket that is one on 2.x."""
+        if self.generation == 1:
+            self.ask(f'CREATE RETENTION POLICY "{name}" ON "{database}" DURATION INF REPLICATION 1')
+        else:
+            self.create(f"{database}/{name}")
+
+    def run_flux(self, program: str) -> None:
+        """On 2.x alone."""
+        answer = self._request("POST", "/api/v2/query", params={"org": ORG}, json={"query": program, "type": "flux"})
+        assert answer.is_success, answer.text
 
     def target(self, database: str, **access: Any) -> Target:
         """Where the hub is to write."""

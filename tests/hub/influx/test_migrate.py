@@ -211,20 +211,20 @@ def test_a_server_that_stops_in_between_is_waited_for(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_roll_ups_go_along_and_leave_no_hole_up_to_now(influxd1: Influxd, tmp_path: Path) -> None:
-    settings = settings_at(influxd1, tmp_path, "migrate-rolled")
+def test_roll_ups_go_along_and_leave_no_hole_up_to_now(influxd: Influxd, tmp_path: Path) -> None:
+    settings = settings_at(influxd, tmp_path, "migrate-rolled")
     now_s = (time.time_ns() - NOON - _SHIFT_NS) / NS_PER_S
     rows = recent([at(now_s - 30 * i - 1, a=float(i), door=True) for i in range(600)])
     fill(settings, rows[400:])
     fill(settings, rows[:400], maintain=False)
     moved, _ = migrate(settings)
     assert moved.rollup_rows > 90
-    (found,) = influxd1.ask("SELECT count_a, sum_a FROM rollup_1m.room", "migrate-rolled")
+    (found,) = influxd.ask("SELECT count_a, sum_a FROM rollup_1m.room", "migrate-rolled")
     minutes = [row[0] for row in found["values"]]
     assert [b - a for a, b in itertools.pairwise(minutes)] == [60 * NS_PER_S] * (len(minutes) - 1)
     assert minutes[-1] >= time.time_ns() - 130 * NS_PER_S
     assert sum(row[1] for row in found["values"]) >= 590
-    kinds = dict(influxd1.ask("SHOW FIELD KEYS FROM rollup_1m.room", "migrate-rolled")[0]["values"])
+    kinds = dict(influxd.ask("SHOW FIELD KEYS FROM rollup_1m.room", "migrate-rolled")[0]["values"])
     names = [f"{fn}_a" for fn in ("count", "sum", "min", "max", "first", "last", "mean")]
     assert [kinds[name] for name in names] == ["integer", *["float"] * 6]
     assert {row[1] for row in found["values"]} <= {1, 2}

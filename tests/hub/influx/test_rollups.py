@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -12,11 +12,12 @@ import pytest
 from hub.config import RetentionSettings
 from hub.influx.again import roll_up_again
 from hub.influx.rollups import rolled_up_lines
+from hub.influx.setup import Asked
 from hub.influx.steps import SetupFailed
 from hub.store.catalog import BOOLEAN, NUMBER, Catalog
 from hub.store.duck_export import RollUps
 from hub.store.line_protocol import LineEncoder
-from tests.support.influx import Influxd, VictoriaMetrics
+from tests.support.influx import ORG, TOKEN, Influxd, VictoriaMetrics
 from tests.support.provisioned import provision, settings_for
 from tests.support.scripted_http import Request, Response, ScriptedServer, says
 from tests.support.stores import HOUR_NS, MINUTE_NS, NOON, ROOM
@@ -33,26 +34,32 @@ def again(settings: Settings, start_ns: int, stop_ns: int) -> list[tuple[int, in
     return steps
 
 
-def test_rows_that_came_too_late_are_rolled_up_again(influxd1: Influxd, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, influxd1.url, "again", retention=RetentionSettings(raw=10_000 * 86_400.0))
-    provision(settings)
+def settings_at(influxd: Influxd, state: Path, database: str, **more: Any) -> Settings:
+    token = {"token": TOKEN, "org": ORG} if influxd.generation > 1 else {}
+    return settings_for(state, influxd.url, database, **token, **more)
+
+
+def test_rows_that_came_too_late_are_rolled_up_again(influxd: Influxd, tmp_path: Path) -> None:
+    settings = settings_at(influxd, tmp_path, "again", retention=RetentionSettings(raw=10_000 * 86_400.0))
+    (tmp_path / "admin-token").write_text(TOKEN)
+    provision(settings, Asked(admin_token_file=tmp_path / "admin-token"))
 
     def counts(name: str) -> list[int]:
-        found = influxd1.ask(f"SELECT count_a FROM {name}.room", "again")  # noqa: S608  names of our own
+        found = influxd.ask(f"SELECT count_a FROM {name}.room", "again")  # noqa: S608  names of our own
         return [row[1] for row in found[0]["values"]]
 
-    influxd1.write("again", "\n".join(f"room,node=x a={i} {NOON + i * MINUTE_NS}" for i in range(0, 600, 2)))
+    influxd.write("again", "\n".join(f"room,node=x a={i} {NOON + i * MINUTE_NS}" for i in range(0, 600, 2)))
     again(settings, NOON, NOON + 10 * HOUR_NS)
     assert (counts("rollup_1m"), counts("rollup_1h")) == ([1] * 300, [30] * 10)
-    influxd1.write("again", "\n".join(f"room,node=x a={i} {NOON + i * MINUTE_NS}" for i in range(1, 600, 2)))
+    influxd.write("again", "\n".join(f"room,node=x a={i} {NOON + i * MINUTE_NS}" for i in range(1, 600, 2)))
     steps = again(settings, NOON + 5 * HOUR_NS, NOON + 10 * HOUR_NS)
     assert counts("rollup_1h") == [30] * 5 + [60] * 5
     assert counts("rollup_1m") == [1] * (150 + 300)
     assert steps[-1][0] == steps[-1][1] == 2
 
 
-def test_a_database_without_roll_ups_says_who_makes_them(influxd1: Influxd, tmp_path: Path) -> None:
-    settings = settings_for(tmp_path, influxd1.url, influxd1.create())
+def test_a_database_without_roll_ups_says_who_makes_them(influxd: Influxd, tmp_path: Path) -> None:
+    settings = settings_at(influxd, tmp_path, influxd.create())
     with pytest.raises(SetupFailed, match="`iothub influx setup` makes them"):
         again(settings, NOON, NOON + HOUR_NS)
 

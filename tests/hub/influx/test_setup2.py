@@ -15,8 +15,8 @@ from hub.influx.steps import SetupFailed, Step
 from hub.influx.wanted import wanted
 from hub.paths import StatePaths
 from hub.store.influx import InfluxStore
-from hub.store.influx_target import Target
 from hub.store.influx_http import Access
+from hub.store.influx_target import Target
 from tests.support.influx import Influxd
 from tests.support.influx_api import Api2, Api3
 from tests.support.provisioned import outcomes, provision, settings_for
@@ -171,7 +171,8 @@ def test_a_real_2x_is_set_up_from_nothing_and_the_hub_can_work(tmp_path: Path) -
         pytest.skip("this influxd is 1.x; IOTHUB_TEST_INFLUXD names another")
     server._is_set_up = True  # by nobody: that is what is tested
     with server:
-        settings = settings_for(tmp_path / "var", server.url, "iot", org="home")
+        keep = RetentionSettings(raw=10_000 * 86_400.0)
+        settings = settings_for(tmp_path / "var", server.url, "iot", org="home", retention=keep)
         assert outcomes(provision(settings))["first set-up"] == "made"
         assert set(outcomes(provision(settings)).values()) == {"there"}
         token = secrets(tmp_path / "var")["influx-hub-token"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from hub.config import RetentionSettings
+from hub.influx.setup import Asked
 from hub.influx.wanted import _EVERY, seconds
 from hub.paths import StatePaths
 from hub.sinks import make_sinks
@@ -21,7 +23,7 @@ from hub.store.influx_http import Access
 from hub.store.influx_layout import ROLLED_UP
 from hub.store.influx_roll import LATE_NS
 from hub.store.influx_target import Target
-from tests.support.influx import Influxd
+from tests.support.influx import ORG, TOKEN, Influxd
 from tests.support.influx3 import Front3
 from tests.support.provisioned import provision, settings_for
 from tests.support.scripted_http import ScriptedServer
@@ -54,7 +56,7 @@ class Clock:
 @pytest.fixture
 def influxd1(influxd: Influxd) -> Influxd:
     if influxd.generation > 1:
-        pytest.skip("made and looked at by InfluxQL of 1.x")
+        pytest.skip("a 1.x stands behind what looks like a 3.x")
     return influxd
 
 
@@ -62,7 +64,7 @@ def with_rollups(influxd: Influxd) -> str:
     """A database with places for roll-ups, and nothing that fills them."""
     database = influxd.create()
     for name in ("rollup_1m", "rollup_1h"):
-        influxd.ask(f"CREATE RETENTION POLICY {name} ON {database} DURATION INF REPLICATION 1")
+        influxd.create_policy(database, name)
     return database
 
 
@@ -71,7 +73,7 @@ def opened(target: Target, clock: Clock, path: Path | None = None) -> InfluxStor
 
 
 def making_all(influxd: Influxd, database: str) -> Target:
-    return Target(Access(influxd.url), database, hub_rolls_up=True)
+    return replace(influxd.target(database), hub_rolls_up=True)
 
 
 def counts(influxd: Influxd, source: str, database: str, field: str = "a") -> dict[int, int]:
@@ -102,31 +104,31 @@ def test_what_counts_as_late_is_met_by_the_servers_own_roll_ups_in_any_case() ->
             assert seconds(back) - 2 * seconds(every) >= LATE_NS / NS_PER_S
 
 
-def test_an_hour_of_live_samples_is_rolled_up_as_it_goes_by(influxd1: Influxd) -> None:
-    database, clock = with_rollups(influxd1), Clock(NOON)
-    run(opened(making_all(influxd1, database), clock), lambda store: live(store, clock, 75))
-    minutes = counts(influxd1, "rollup_1m.room", database)
+def test_an_hour_of_live_samples_is_rolled_up_as_it_goes_by(influxd: Influxd) -> None:
+    database, clock = with_rollups(influxd), Clock(NOON)
+    run(opened(making_all(influxd, database), clock), lambda store: live(store, clock, 75))
+    minutes = counts(influxd, "rollup_1m.room", database)
     assert {minute: minutes.get(minute) for minute in range(73)} == dict.fromkeys(range(73), 8)
-    assert counts(influxd1, "rollup_1h.room", database) == {0: 480}
-    (first,) = influxd1.ask("SELECT * FROM rollup_1m.room WHERE node = 'dev1' LIMIT 1", database)
+    assert counts(influxd, "rollup_1h.room", database) == {0: 480}
+    (first,) = influxd.ask("SELECT * FROM rollup_1m.room WHERE \"node\" = 'dev1' LIMIT 1", database)
     assert set(first["columns"]) == {"time", "node", "floor", *(f"{fn}_a" for fn in ROLLED_UP)}
 
 
-def test_rows_are_those_that_the_server_itself_would_make(influxd1: Influxd) -> None:
-    database, clock = with_rollups(influxd1), Clock(NOON)
-    run(opened(making_all(influxd1, database), clock), lambda store: live(store, clock, 70))
+def test_rows_are_those_that_the_server_itself_would_make(influxd: Influxd) -> None:
+    database, clock = with_rollups(influxd), Clock(NOON)
+    run(opened(making_all(influxd, database), clock), lambda store: live(store, clock, 70))
     columns = ", ".join(f"{fn}(a)" for fn in ROLLED_UP)
     span = f"time >= {NOON} AND time < {NOON + HOUR_NS}"
-    theirs = influxd1.ask(f"SELECT {columns} FROM room WHERE {span} GROUP BY time(1m), *", database)  # noqa: S608
+    theirs = influxd.ask(f"SELECT {columns} FROM room WHERE {span} GROUP BY time(1m), *", database)  # noqa: S608
     names = ", ".join(f"{fn}_a" for fn in ROLLED_UP)
-    ours = influxd1.ask(f"SELECT {names} FROM rollup_1m.room WHERE {span} GROUP BY *", database)  # noqa: S608
+    ours = influxd.ask(f"SELECT {names} FROM rollup_1m.room WHERE {span} GROUP BY *", database)  # noqa: S608
     assert [each["tags"] for each in ours] == [each["tags"] for each in theirs]
     for one, other in zip(ours, theirs, strict=True):
         assert one["values"] == [pytest.approx(row) for row in other["values"]]
 
 
-def test_a_late_sample_is_in_the_roll_ups_after_the_next_runs(influxd1: Influxd) -> None:
-    database, clock = with_rollups(influxd1), Clock(NOON)
+def test_a_late_sample_is_in_the_roll_ups_after_the_next_runs(influxd: Influxd) -> None:
+    database, clock = with_rollups(influxd), Clock(NOON)
 
     async def body(store: Store) -> None:
         await live(store, clock, 100)
@@ -135,15 +137,15 @@ def test_a_late_sample_is_in_the_roll_ups_after_the_next_runs(influxd1: Influxd)
             clock.now_ns += MINUTE_NS
             await store.maintain(clock.now_ns)
 
-    run(opened(making_all(influxd1, database), clock), body)
-    assert counts(influxd1, "rollup_1m.room", database)[30] == 9
-    assert counts(influxd1, "rollup_1h.room", database)[0] == 481
+    run(opened(making_all(influxd, database), clock), body)
+    assert counts(influxd, "rollup_1m.room", database)[30] == 9
+    assert counts(influxd, "rollup_1h.room", database)[0] == 481
 
 
-def test_samples_of_before_the_first_start_are_rolled_up_a_bounded_number_of_hours_a_run(influxd1: Influxd) -> None:
-    database, clock = with_rollups(influxd1), Clock(NOON + 40 * HOUR_NS)
+def test_samples_of_before_the_first_start_are_rolled_up_a_bounded_number_of_hours_a_run(influxd: Influxd) -> None:
+    database, clock = with_rollups(influxd), Clock(NOON + 40 * HOUR_NS)
     for hour in range(40):
-        influxd1.write(database, f"room,node=dev1 a={hour} {NOON + hour * HOUR_NS}")
+        influxd.write(database, f"room,node=dev1 a={hour} {NOON + hour * HOUR_NS}")
 
     async def body(store: Store) -> list[int]:
         rows = []
@@ -152,14 +154,14 @@ def test_samples_of_before_the_first_start_are_rolled_up_a_bounded_number_of_hou
             rows.append((await store.maintain(clock.now_ns)).rolled_up_rows)
         return rows
 
-    rows = run(opened(making_all(influxd1, database), clock), body)
+    rows = run(opened(making_all(influxd, database), clock), body)
     assert sum(rows) == 80  # one minute and one hour each
     assert max(rows) <= 48
-    assert len(counts(influxd1, "rollup_1h.room", database)) == 40
+    assert len(counts(influxd, "rollup_1h.room", database)) == 40
 
 
-def test_hours_that_are_to_be_made_again_are_answered_from_samples(influxd1: Influxd) -> None:
-    database, clock = with_rollups(influxd1), Clock(NOON)
+def test_hours_that_are_to_be_made_again_are_answered_from_samples(influxd: Influxd) -> None:
+    database, clock = with_rollups(influxd), Clock(NOON)
 
     async def asked(store: Store, every_s: int) -> list[dict[float, Any]]:
         found = await store.query(Query(ALL, NOON, NOON + 4 * HOUR_NS, every_s * NS_PER_S, Fn.SUM))
@@ -181,7 +183,7 @@ def test_hours_that_are_to_be_made_again_are_answered_from_samples(influxd1: Inf
             await store.maintain(clock.now_ns)
         assert await asked(store, 300) == [pytest.approx(rows) for rows in after]
 
-    run(opened(making_all(influxd1, database), clock), body)
+    run(opened(making_all(influxd, database), clock), body)
 
 
 def test_the_third_generation_is_rolled_up_and_read_by_the_hub_alone(influxd1: Influxd, tmp_path: Path) -> None:
@@ -190,7 +192,7 @@ def test_the_third_generation_is_rolled_up_and_read_by_the_hub_alone(influxd1: I
 
     async def windows(store: Store, every_s: int) -> list[int]:
         found = await store.query(Query(SeriesFilter("dev1", field="a"), NOON, 2**62, every_s * NS_PER_S, Fn.COUNT))
-        return [int(sum(frame.values)) for frame in found]  # type: ignore[arg-type]  # counts are numbers
+        return [int(sum(frame.values)) for frame in found]
 
     async def main() -> None:
         async with ScriptedServer(front.answer).running() as server:
@@ -243,10 +245,10 @@ def test_after_an_outage_longer_than_the_servers_window_its_roll_ups_are_complet
     points = [Point(ROOM, start_ns + i * 30 * NS_PER_S, {"a": float(i)}) for i in range(9 * 120)]
 
     with Influxd(tmp_path / "influxd") as server:
-        if server.generation > 1:
-            pytest.skip("looked at by InfluxQL of 1.x")
-        settings = settings_for(tmp_path / "state", server.url, "iot")
-        provision(settings)
+        token = {"token": TOKEN, "org": ORG} if server.generation > 1 else {}
+        settings = settings_for(tmp_path / "state", server.url, "iot", **token)
+        (tmp_path / "admin-token").write_text(TOKEN)
+        provision(settings, Asked(admin_token_file=tmp_path / "admin-token"))
         paths = StatePaths(settings.state)
 
         async def spool() -> None:

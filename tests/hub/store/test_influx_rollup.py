@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from hub.config import InfluxSettings, StoreSettings
+from hub.influx.flux import made_once
+from hub.influx.wanted import wanted
 from hub.store.base import Fn, Query, Store
 from hub.store.influx import InfluxStore
 from hub.store.influx_layout import ROLLED_UP
@@ -18,15 +21,19 @@ from wire.point import NS_PER_S, SeriesKey
 @pytest.fixture
 def rolled_up(influxd: Influxd) -> str:
     """A database of which the oldest hours are rolled up and nowhere else, as retention leaves it."""
-    if influxd.generation > 1:
-        pytest.skip("retention policies are made as InfluxQL here, which is 1.x alone")
     database = influxd.create()
     for name in ("rollup_1m", "rollup_1h"):
-        influxd.ask(f"CREATE RETENTION POLICY {name} ON {database} DURATION INF REPLICATION 1")
+        influxd.create_policy(database, name)
     return database
 
 
 def roll_up(influxd: Influxd, database: str, name: str, every: str, stop_ns: int) -> None:
+    """As the server does it by itself: InfluxQL on 1.x, Flux on 2.x."""
+    if influxd.generation > 1:
+        aim = wanted(StoreSettings(influx=InfluxSettings(database=database)))
+        rollup = next(rollup for rollup in aim.rollups if rollup.name == name)
+        influxd.run_flux(made_once(aim, rollup, NOON - HOUR_NS, stop_ns))
+        return
     columns = ", ".join(f"{fn}(*)" for fn in ROLLED_UP)
     into = f"{database}.{name}.:MEASUREMENT FROM {database}.autogen./.*/"
     when = f"WHERE time >= 0 AND time < {stop_ns} GROUP BY time({every}), *"

@@ -9,8 +9,8 @@ import pytest
 
 from hub.store.base import Query, Store, StoreUnavailable, WriteResult
 from hub.store.influx import InfluxStore
-from hub.store.influx_target import Target
 from hub.store.influx_http import Access
+from hub.store.influx_target import Target
 from tests.support.influx import Influxd, VictoriaMetrics, opened
 from tests.support.stores import ALL, NOON, at, line, run, samples
 
