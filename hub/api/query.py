@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from hub.api.encoders import as_arrow, as_csv, as_json
 from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
+from hub.api.reduction import reduced
 from hub.api.requests import TAG_PARAMETER, Glob, Start, Stop, tags_of, time_range
 from hub.api.schemas import QueryAnswer
 from hub.store import base
@@ -68,10 +69,16 @@ async def query(
         str | None, Query(max_length=32, description="width of the windows, e.g. `30s`, `5m`, `1h`", examples=[None])
     ] = None,
     fn: Annotated[Fn | None, Query(description="aggregate of each window; mean when left out")] = None,
+    points: Annotated[
+        int | None,
+        Query(ge=10, le=100_000, description="at most so many points a series, for charts; peaks are kept"),
+    ] = None,
     limit: Annotated[int | None, Query(ge=1, description="most rows over all series; more are refused")] = None,
     form: Annotated[Format | None, Query(alias="format", description="instead of the header Accept")] = None,
 ) -> StreamingResponse:
     """Samples as they were stored, or with ``every`` one aggregate a window, labelled by its start.
+
+    With ``points`` a series that has more is reduced to the least and the greatest of each window.
 
     The header `Accept` or `format` chooses between JSON (two columns a series), CSV and an Arrow IPC stream (one row a
     sample: time, node, measurement, tag.… , field, value). In CSV a `'` stands before text that starts with one of
@@ -84,6 +91,8 @@ async def query(
         raise wrong_parameter("query.limit", f"at most {most} (setting api.max_rows)")
     if fn is not None and every is None:
         raise wrong_parameter("query.fn", "needs every, e.g. every=5m")
+    if points is not None and every is not None:
+        raise wrong_parameter("query.points", "chooses the windows itself: leave out every")
     wanted = base.Query(
         series=SeriesFilter(node=node, measurement=measurement, field=field, tags=tags_of(request)),
         start_ns=start_ns,
@@ -92,7 +101,7 @@ async def query(
         fn=fn or Fn.MEAN,
         limit=limit or most,
     )
-    frames = await parts.store.query(wanted)
+    frames = await (parts.store.query(wanted) if points is None else reduced(parts.store, wanted, points))
     rows = sum(len(frame.ts_ns) for frame in frames)
     if rows > wanted.limit:
         raise ProblemError(
