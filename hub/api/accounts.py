@@ -7,7 +7,7 @@ from hub.api import schemas
 from hub.api.auth import ChangingCaller
 from hub.api.parts import Credentials, Parts, PartsOf, People
 from hub.api.problems import ProblemError
-from hub.api.requests import PageLimit
+from hub.api.requests import NamedPlace, PageCursor, PageLimit, from_cursor, to_cursor
 from hub.api.schemas import Page
 from hub.api.schemas_accounts import Account, Denial, MadeAccount, NewAccount
 from hub.api.times import iso
@@ -19,12 +19,17 @@ _log = structlog.get_logger("hub.api")
 
 
 @router.get("/accounts")
-async def list_accounts(parts: PartsOf, caller: ChangingCaller) -> Page[Account]:
-    """All accounts of the broker: nodes, gateways, people, and the hub's own."""
+async def list_accounts(
+    parts: PartsOf, caller: ChangingCaller, limit: PageLimit = 100, page: PageCursor = None
+) -> Page[Account]:
+    """All accounts of the broker, by name: nodes, gateways, people, and the hub's own."""
     del caller
     found = await _people(parts).accounts()
-    items = [Account(name=each.name, role=each.role, client_id=each.client_id) for each in found]
-    return Page(items=items, total=len(items))
+    after = from_cursor(page, NamedPlace).name if page is not None else ""
+    rows = [each for each in found if each.name > after]
+    following = to_cursor(NamedPlace(rows[limit - 1].name)) if len(rows) > limit else None
+    items = [Account(name=each.name, role=each.role, client_id=each.client_id) for each in rows[:limit]]
+    return Page(items=items, next=following, total=len(found))
 
 
 @router.post("/accounts", status_code=201)

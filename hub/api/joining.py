@@ -18,6 +18,7 @@ from hub.api.auth import ChangingCaller, client_address
 from hub.api.edge import Edge
 from hub.api.parts import Credentials, Parts, PartsOf
 from hub.api.problems import ProblemError, install
+from hub.api.requests import NumberedPlace, PageCursor, PageLimit, from_cursor, to_cursor
 from hub.api.schemas import Broker, Page
 from hub.api.schemas_accounts import Joined, JoinRequest, JoinToken, JoinTokenInfo, JoinTokenRequest, LeaveRequest
 from hub.api.times import iso
@@ -69,11 +70,16 @@ async def make_join_token(wanted: JoinTokenRequest, parts: PartsOf, caller: Chan
 
 
 @router.get("/join-tokens")
-async def list_join_tokens(parts: PartsOf, caller: ChangingCaller) -> Page[JoinTokenInfo]:
-    """The tokens that are still good; not the tokens themselves."""
+async def list_join_tokens(
+    parts: PartsOf, caller: ChangingCaller, limit: PageLimit = 100, page: PageCursor = None
+) -> Page[JoinTokenInfo]:
+    """The tokens that are still good, oldest first; not the tokens themselves."""
     del caller
     found = await parts.registry.joins.tokens(parts.clock_ns())
-    return Page(items=[_info(row) for row in found], total=len(found))
+    after = from_cursor(page, NumberedPlace).number if page is not None else 0
+    rows = [row for row in found if row.id > after]
+    following = to_cursor(NumberedPlace(rows[limit - 1].id)) if len(rows) > limit else None
+    return Page(items=[_info(row) for row in rows[:limit]], next=following, total=len(found))
 
 
 @router.delete("/join-tokens/{number}", status_code=204)
