@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
+from hub.alerts.model import AlertChange
 from hub.commands.model import Progress
 from hub.nodes.model import Change
 from wire.point import Point
@@ -82,14 +83,56 @@ class CommandEvent(msgspec.Struct, frozen=True, tag="command"):
         return self.progress.node
 
 
+class AlertEvent(msgspec.Struct, frozen=True, tag="alert"):
+    """Something happened to an alert."""
+
+    change: AlertChange
+
+    @property
+    def node(self) -> str:
+        """The node that it is about."""
+        return self.change.alert.node
+
+
+class SeriesStats(msgspec.Struct, frozen=True):
+    """What the samples of one series in a window come to."""
+
+    field: str
+    tags: dict[str, str]
+    count: int
+    mean: float
+    min: float
+    max: float
+    sum: float
+    last: float
+    #: Of a sample (n - 1).
+    stddev: float | None
+
+
+class StatsEvent(msgspec.Struct, frozen=True, tag="stats"):
+    """Statistics of one measurement of one node over one window, of the series that had samples."""
+
+    at_ns: int
+    node: str
+    measurement: str
+    window_s: float
+    series: tuple[SeriesStats, ...]
+
+
 class Skipped(msgspec.Struct, frozen=True, tag="skipped"):
     """The subscriber was too slow: ``n`` events were left out here."""
 
     n: int
 
 
-Event = MessageEvent | NodeEvent | CommandEvent
-EVENT_TYPES: Final = {"message": MessageEvent, "node": NodeEvent, "command": CommandEvent}
+Event = MessageEvent | NodeEvent | CommandEvent | AlertEvent | StatsEvent
+EVENT_TYPES: Final = {
+    "message": MessageEvent,
+    "node": NodeEvent,
+    "command": CommandEvent,
+    "alert": AlertEvent,
+    "stats": StatsEvent,
+}
 
 
 class LiveFilter(msgspec.Struct, frozen=True):
@@ -213,7 +256,7 @@ class LiveStream:
             return False
         if self._node is not None and (event.node is None or self._node.match(event.node) is None):
             return False
-        if self._measurement is None or not isinstance(event, MessageEvent):
+        if self._measurement is None or not isinstance(event, MessageEvent | StatsEvent):
             return True
         return event.measurement is not None and self._measurement.match(event.measurement) is not None
 

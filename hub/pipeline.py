@@ -1,6 +1,7 @@
 """The hot path: decode → guard → observe → store → acknowledge.
 
-                       ┌────────────────────────────── one group at a time ──────────────────────────────┐
+                                       ┌─▶ observers: rules, at once and once a batch
+                       ┌───────────────┼────────────── one group at a time ──────────────────────────────┐
     link.batch() ─▶ decode ─▶ guard ─▶ group ─▶ store.write ─▶ rejects.keep ─▶ control ─▶ ledger ─▶ acknowledge
          ▲            │         │        ▲          │ durable      │ durable                │ durable      │ PUBACK
          │            └─ refused┴──▶ rejects        │                                                     │
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from hub.store.base import Store
     from wire.point import Point
 
-    #: Called with the accepted points of each group before they are stored; must be quick and not raise.
+    #: Called by the reader with the accepted points of each batch, long before they are stored; must be quick and not
+    #: raise. After a crash it sees again what was not acknowledged.
     Observer = Callable[[Sequence[Point]], None]
     #: Called with each group once it is durable and acknowledged, the indices of the data messages that were stored
     #: before, and of those that the store took nothing of; must be quick and not raise.
@@ -139,6 +141,8 @@ class Pipeline:
         while True:
             batch = await self._link.batch()
             self._take(batch)
+            # The writer comes first: when it waits, InfluxDB and the disk wait, too.
+            await asyncio.sleep(0)
 
     def _take(self, batch: Batch) -> None:
         if self._grouped >= self._batch_messages:
@@ -149,7 +153,12 @@ class Pipeline:
             group.first_ns = self._clock_ns()
         group.batches.append(batch)
         self._grouped += len(batch.messages)
+        start = len(group.points)
         self._intake.decode(batch.messages, group)
+        if self._observers and len(group.points) > start:
+            points = group.points[start:]
+            for observe in self._observers:
+                observe(points)
         self._some.set()
         if self._grouped >= self._batch_messages:
             self._full.set()
@@ -186,8 +195,6 @@ class Pipeline:
     async def _finish(self, group: Group) -> None:
         points = group.points
         self._writing_since_ns = group.first_ns
-        for observe in self._observers:
-            observe(points)
         began = time.perf_counter()
         result = await self._durably(lambda: self._stored(points)) if points else WriteResult(0)
         self._metrics.write_seconds.observe(time.perf_counter() - began)

@@ -72,7 +72,9 @@ _STOP_LIMIT_S: Final = 20.0
 _log = structlog.get_logger("hub.service")
 
 
-async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Announcement], None]) -> None:
+async def run_hub(  # noqa: PLR0915  a statement a part
+    settings: Settings, *, stop: asyncio.Event, on_ready: Callable[[Announcement], None]
+) -> None:
     """Run the hub until ``stop`` is set, then stop it in order.
 
     Args:
@@ -113,10 +115,10 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         commanding = await stack.enter_async_context(
             Commanding(settings.commands, paths, topics, live, registry, clock_ns=clock_ns)
         )
-        alerting = Alerting(
-            settings, paths, topics, registry, store, writing, live, presence, clocks, clock_ns=clock_ns
+        alerting = await stack.enter_async_context(
+            Alerting(settings, paths, topics, registry, store, writing, live, presence, clocks, clock_ns=clock_ns)
         )
-        controls = Controls(presence, registry, lambda transitions: _announce(live, alerting, transitions), commanding.recorder)
+        controls = Controls(presence, registry, partial(_announce, live, alerting), commanding.recorder)
         intake = Intake(
             Routes(topics, limits(settings), settings.sources, settings.ingest.topic_cache),
             guard,
@@ -127,7 +129,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
         )
         said = HubStatus(settings.hub.id, topics)
 
-        connected = [lambda: presence.resume(clock_ns()), said.online.set, commanding.connected]
+        connected = [lambda: presence.resume(clock_ns()), said.online.set, commanding.connected, alerting.connected]
         link = Link(
             link_options(settings, mqtt, said.will()),
             [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
@@ -137,8 +139,6 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             on_connect=lambda: _call(connected),
         )
         commanding.use(link)
-        await alerting.open(link)
-        connected.append(alerting.connected)
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
         connected.append(receipts.repeat)
 
@@ -157,7 +157,7 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
         )
-        alerting.use(pipeline)
+        await alerting.open(link, pipeline)
         _gauges(metrics, link, presence, pipeline, sinks)
         metrics.books(ledger, rejects)
         parts = Parts(
@@ -215,7 +215,6 @@ async def run_hub(settings: Settings, *, stop: asyncio.Event, on_ready: Callable
             for task in others:
                 task.cancel()
         await controls.tick(clock_ns(), connected=False)
-        await alerting.close()
 
 
 async def _last_group(work: asyncio.Task[None], pipeline: Pipeline) -> None:

@@ -25,7 +25,7 @@ from wire.messages import encode
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from hub.alerts.book import AlertBook, Kept
     from hub.alerts.model import AlertChange
@@ -74,7 +74,7 @@ class Clerk:
         link: Publishing,
         topics: Topics,
         *,
-        store: Callable[[Sequence[Point]], asyncio.Future[WriteResult]],
+        store: Callable[[Sequence[Point]], Awaitable[WriteResult]],
         silenced_until_ns: Callable[[Alert], int | None],
         tell: Callable[[Sequence[AlertChange]], None],
         clock_ns: Callable[[], int] = time.time_ns,

@@ -188,7 +188,7 @@ class Desk:
             raise NoSuchAlert(f"there is no alert {alert_id}")
         return over
 
-    async def silence(  # noqa: PLR0913  one value each
+    async def silence(
         self, *, rule: str, node: str, ends_ns: int, by: str, why: str, starts_ns: int | None = None
     ) -> Silence:
         """Keep alerts of these rules on these nodes (globs) from notifying anybody until ``ends_ns``.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     #: Says which link an absence is due to, and how that is known.
     Blame = Callable[[RuleEvent], tuple[BrokenLink, str]]
+
+#: States of a node that is not there.
+_AWAY: Final = ("silent", "lost", "offline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +182,7 @@ class Lifecycle:
 
     def _made(self, event: RuleEvent, state: AlertState, *, id: int, started_ns: int) -> Alert:  # noqa: A002  the field
         broken, detail = None, ""
-        if state is AlertState.FIRING and event.value is None:
+        if state is AlertState.FIRING and _is_absence(event):
             broken, detail = self._blame(event)
         return Alert(
             id=id,
@@ -280,3 +283,8 @@ class Lifecycle:
         if alert is None:
             raise NoSuchAlert(f"there is no open alert {alert_id}")
         return alert
+
+
+def _is_absence(event: RuleEvent) -> bool:
+    """Whether it says that something does not come; rules about a node itself see its state."""
+    return event.value is None or (event.subject.key is None and event.value in _AWAY)

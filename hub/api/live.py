@@ -13,20 +13,20 @@ subscribers, 1001 the hub stops.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import ValidationError
 
 from hub.api.auth import unauthorised
+from hub.api.livebodies import live_body
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import problem_response
 from hub.api.schemas_live import LiveReady, LiveSubscribe
-from hub.api.times import iso
-from hub.live import EVENT_TYPES, CommandEvent, Event, LiveFilter, LiveFull, LiveStream, MessageEvent, Skipped
+from hub.live import EVENT_TYPES, Event, LiveFilter, LiveFull, LiveStream, Skipped
 from hub.nodes.users import Caller
-from wire.point import NS_PER_S, Point
+from wire.point import NS_PER_S
 
 router = APIRouter()
 
@@ -62,7 +62,8 @@ async def live(socket: WebSocket, parts: PartsOf) -> None:
         async with parts.live.subscribe(_filter(wanted)) as stream:
             await socket.send_text(LiveReady().model_dump_json())
             async with _until(caller, parts):
-                await _follow(socket, stream)
+                with _statistics(wanted, parts):
+                    await _follow(socket, stream)
         await _close(socket, _GOING_AWAY, "the hub stops")
     except _CloseError as close:
         await _close(socket, close.code, close.reason)
@@ -107,6 +108,13 @@ async def _until(caller: Caller, parts: Parts) -> AsyncIterator[None]:
         raise _CloseError(_UNAUTHORISED, "the token has expired") from None
 
 
+def _statistics(wanted: LiveSubscribe, parts: Parts) -> contextlib.AbstractContextManager[None]:
+    """Have the statistics kept that are wanted, while they are."""
+    if parts.alerting is None or "stats" not in (wanted.types or ()):
+        return contextlib.nullcontext()
+    return parts.alerting.stats.wanted(wanted.node, wanted.measurement, wanted.window_s)
+
+
 async def _follow(socket: WebSocket, stream: LiveStream) -> None:
     """Send events until the hub stops; WebSocketDisconnect when the client goes."""
     sending = asyncio.ensure_future(_send(socket, stream))
@@ -147,55 +155,4 @@ def _filter(wanted: LiveSubscribe) -> LiveFilter:
 
 def _encoded(event: Event | Skipped) -> str:
     """As ``schemas_live`` says."""
-    return msgspec.json.encode(_body(event)).decode()
-
-
-def _body(event: Event | Skipped) -> dict[str, Any]:
-    if isinstance(event, Skipped):
-        return {"type": "skipped", "n": event.n}
-    if isinstance(event, MessageEvent):
-        return {
-            "type": "message",
-            "at": iso(event.at_ns),
-            "topic": event.topic,
-            "node": event.node,
-            "measurement": event.measurement,
-            "outcome": event.outcome,
-            "reason": event.reason,
-            "detail": event.detail,
-            "points": [_point(point) for point in event.points],
-            "size_bytes": event.size_bytes,
-        }
-    if isinstance(event, CommandEvent):
-        step = event.progress
-        return {
-            "type": "command",
-            "at": iso(step.at_ns),
-            "node": step.node,
-            "id": step.id,
-            "command": step.command,
-            "state": step.state,
-            "n": step.n,
-            "stream": step.stream,
-            "data": step.data,
-            "code": step.code,
-            "error": step.error,
-        }
-    return {
-        "type": "node",
-        "at": iso(event.at_ns),
-        "node": event.node,
-        "change": event.change,
-        "reason": event.reason,
-        "session": event.session,
-        "duration_s": event.duration_ns / NS_PER_S if event.duration_ns is not None else None,
-    }
-
-
-def _point(point: Point) -> dict[str, Any]:
-    return {
-        "time": iso(point.ts_ns),
-        "measurement": point.key.measurement,
-        "tags": dict(point.key.tags),
-        "fields": point.fields,
-    }
+    return msgspec.json.encode(live_body(event)).decode()

@@ -15,6 +15,7 @@ from hub.api.limits import LoginLimiter
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from hub.alerting import Alerting
     from hub.api.schemas import Broker
     from hub.broker.people import Account
     from hub.broker.rights import PersonRole
@@ -102,6 +103,8 @@ class Parts:
     people: People | None = None
     #: None where nothing is sent.
     commanding: Commanding | None = None
+    #: Rules, alerts and their statistics; None where nobody watches.
+    alerting: Alerting | None = None
     #: The authority whose certificates the network listeners have; None where there are none.
     certificates: Certificates | None = None
     #: Those whom the broker turned away, oldest first; the newest 1,000.

@@ -19,7 +19,9 @@ class LiveSubscribe(BaseModel):
     node: str | None = None
     measurement: str | None = None
     #: Event types; null selects all.
-    types: list[Literal["message", "node", "command"]] | None = None
+    types: list[Literal["message", "node", "command", "alert", "stats"]] | None = None
+    #: For ``stats``, which come only where ``types`` names them: seconds that the statistics are over.
+    window_s: float = Field(default=60, gt=0, le=86_400)
 
 
 class LivePoint(BaseModel):
@@ -87,6 +89,53 @@ class LiveCommand(BaseModel):
     error: str | None = None
 
 
+class LiveAlert(BaseModel):
+    """Something happened to an alert; ``GET alerts/{id}`` has all of it."""
+
+    type: Literal["alert"] = "alert"
+    at: Time
+    change: Literal[
+        "pending", "firing", "severity", "acknowledged", "assigned", "commented", "flapping", "resolved", "cancelled"
+    ]
+    id: int
+    rule: str
+    node: str
+    #: Empty where the rule is about the node itself.
+    series: str
+    state: Literal["pending", "firing", "acknowledged", "resolved"]
+    severity: Literal["info", "warning", "critical"]
+    message: str
+    #: Empty: the hub itself.
+    by: str = ""
+    why: str = ""
+
+
+class LiveSeriesStats(BaseModel):
+    """What the samples of one series in a window come to."""
+
+    field: str
+    tags: dict[str, str]
+    count: int
+    mean: float
+    min: float
+    max: float
+    sum: float
+    last: float
+    #: Of a sample (n - 1).
+    stddev: float | None
+
+
+class LiveStats(BaseModel):
+    """Statistics of one measurement of one node over one window, of the series that had samples; once a second."""
+
+    type: Literal["stats"] = "stats"
+    at: Time
+    node: str
+    measurement: str
+    window_s: float
+    series: list[LiveSeriesStats]
+
+
 class LiveSkipped(BaseModel):
     """The client was too slow: ``n`` events were left out here."""
 
@@ -94,4 +143,7 @@ class LiveSkipped(BaseModel):
     n: int
 
 
-LiveEvent = Annotated[LiveReady | LiveMessage | LiveNode | LiveCommand | LiveSkipped, Field(discriminator="type")]
+LiveEvent = Annotated[
+    LiveReady | LiveMessage | LiveNode | LiveCommand | LiveAlert | LiveStats | LiveSkipped,
+    Field(discriminator="type"),
+]

@@ -77,6 +77,10 @@ class Presence:
         if (known := self._nodes.pop(node, None)) is not None:
             self._counts[known.contact] -= 1
 
+    def nodes(self) -> list[str]:
+        """All known nodes."""
+        return list(self._nodes)
+
     def contact(self, node: str) -> Contact | None:
         """State of ``node``; None when it is unknown."""
         known = self._nodes.get(node)
