@@ -210,7 +210,7 @@ class Fleet:
         counts = await self.counts(run.id)
         return sum(n for state, n in counts.items() if State(state).final and state != State.DONE)
 
-    async def _record(self, run: Run, kind: str, **facts: object) -> None:
+    async def _record(self, run: Run, kind: str, /, **facts: object) -> None:
         entry = Entry(self._clock_ns(), kind, "", run.id, {"user": run.user, "command": run.command, **facts})
         await self._book.put_run(run.id, msgspec.json.encode(run).decode(), entry, ended=run.ended_ns is not None)
 

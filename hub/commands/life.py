@@ -217,7 +217,7 @@ def _outcome(command: Command) -> dict[str, Any]:
     }
 
 
-def _entry(command: Command, kind: str, at_ns: int, **facts: Any) -> Entry:
+def _entry(command: Command, kind: str, at_ns: int, /, **facts: Any) -> Entry:
     return Entry(at_ns, kind, command.node, command.id, facts)
 
 

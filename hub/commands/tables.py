@@ -108,8 +108,9 @@ def newest(connection: Connection, keys: Iterable[tuple[str, str]]) -> dict[tupl
     """The newest command of each (node, id) that is known."""
     wanted = msgspec.json.encode([list(key) for key in keys]).decode()
     found = connection.execute(
-        "SELECT commands.number, rest, max(commands.number) FROM json_each(?) AS key "
-        "JOIN commands ON id = key.value ->> 1 AND node = key.value ->> 0 GROUP BY node, id",
+        "SELECT commands.number, rest, max(commands.number) FROM json_each(?) AS wanted "
+        "JOIN commands ON commands.id = wanted.value ->> 1 AND commands.node = wanted.value ->> 0 "
+        "GROUP BY commands.node, commands.id",
         (wanted,),
     )
     return {(command.node, command.id): command for command in map(_command, found)}
