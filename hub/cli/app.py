@@ -30,6 +30,7 @@ from hub.cli import (
     nodes,
     operator,
     rejects,
+    rules,
     send,
     tls,
 )
@@ -99,6 +100,7 @@ for _group in (
     audit,
     operator,
     rejects,
+    rules,
     ledger,
     broker,
     tls,

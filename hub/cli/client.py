@@ -14,7 +14,7 @@ from hub.paths import read_secret
 from hub.runfile import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hub.config import Settings
 
@@ -70,6 +70,10 @@ class Api:
     def post(self, path: str, body: BaseModel | None, kind: type[_M]) -> _M:
         content = body.model_dump(mode="json") if body is not None else None
         return self._parse(self._send("POST", path, json=content), TypeAdapter(kind))
+
+    def put(self, path: str, body: BaseModel | Mapping[str, Any], kind: type[_M]) -> _M:
+        content = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
+        return self._parse(self._send("PUT", path, json=content), TypeAdapter(kind))
 
     def delete(self, path: str, params: Params | None = None) -> None:
         self._send("DELETE", path, params=params)

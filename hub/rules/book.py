@@ -78,9 +78,12 @@ class RuleBook:
             SettingsError: it is wrong, or the file is.
             OSError: the file cannot be written; the rules stay as they are.
         """
-        check_tables({name: table}, shipped=self._shipped)
+        checked = check_tables({name: table}, shipped=self._shipped)
         document, rules = self._document()
-        _place(rules, name, table)
+        if not self._as_shipped(name, checked):
+            _place(rules, name, table)
+        elif name in rules:
+            rules.remove(name)
         self._store(document)
         return self._entries[name]
 
@@ -104,9 +107,8 @@ class RuleBook:
         Raises:
             SettingsError, OSError: the rules stay as they are.
         """
-        check_tables(tables, shipped=self._shipped)
-        ours = shipped_rules() if self._shipped else {}
-        wanted = {name: table for name, table in tables.items() if name not in ours or ours[name].table != table}
+        checked = check_tables(tables, shipped=self._shipped)
+        wanted = {name: table for name, table in tables.items() if not self._as_shipped(name, checked)}
         document, rules = self._document()
         for name in [name for name in rules if name not in wanted]:
             rules.remove(name)
@@ -115,6 +117,10 @@ class RuleBook:
         self._store(document)
 
     # -- private -----------------------------------------------------------------------------------------------------
+
+    def _as_shipped(self, name: str, checked: Mapping[str, Entry]) -> bool:
+        ours = shipped_rules().get(name) if self._shipped else None
+        return ours is not None and checked[name].rule == ours.rule
 
     def _document(self) -> tuple[tomlkit.TOMLDocument, AbstractTable]:
         """The file as it is now, and its table of rules.
@@ -159,6 +165,15 @@ class RuleBook:
         self.on_change(self.rules())
 
 
+def as_toml(name: str, table: Mapping[str, Any]) -> str:
+    """A rule as it would stand in a file."""
+    document = tomlkit.document()
+    rules = tomlkit.table(is_super_table=True)
+    rules[name] = _toml(table)
+    document["rules"] = rules
+    return tomlkit.dumps(document)
+
+
 def _place(rules: AbstractTable, name: str, table: Mapping[str, Any]) -> None:
     """Write ``table`` under ``name``, key by key, so that comments between the keys stay."""
     there = rules.get(name)
@@ -168,8 +183,13 @@ def _place(rules: AbstractTable, name: str, table: Mapping[str, Any]) -> None:
     for key in [key for key in there if key not in table]:
         there.remove(key)
     for key, value in table.items():
-        if key not in there or there[key].unwrap() != value:
+        if key not in there or _plain(there[key]) != value:
             there[key] = _toml_value(value)
+
+
+def _plain(value: Any) -> Any:
+    """What a TOML library's value stands for; booleans are plain already."""
+    return value.unwrap() if hasattr(value, "unwrap") else value
 
 
 def _toml(table: Mapping[str, Any]) -> AbstractTable:

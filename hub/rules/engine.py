@@ -100,7 +100,7 @@ class Engine:
         plan = self._tables.plans[False].get(subject.key) if subject.key is not None else None
         if plan is None or subject.field not in plan.slots:
             return None
-        cells = plan.slots[subject.field][1]
+        cells = [cell for part in plan.slots[subject.field] for cell in part if isinstance(cell, Cell)]
         return max((cell.heard_ns for cell in cells if cell.watch.kind is Kind.ABSENT), default=None)
 
     def replace(self, rules: RuleSet, now_ns: int) -> list[RuleEvent]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hub.rules.events import Severity
+from hub.rules.levels import Levels, Ranges
 from hub.rules.template import fill
 
 if TYPE_CHECKING:
     from hub.rules.compiled import Ready, Watch
     from hub.rules.events import Subject
-    from hub.rules.model import Asking
+    from hub.rules.model import Asking, Condition, Rule
     from wire.point import Value
 
 _UNITS: Final = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
@@ -72,6 +73,34 @@ def asked(asking: Asking) -> str:
     return (
         text.replace("{series}", f"{asking.window.fn.value} of {{series}} over {{window}}") if asking.window else text
     )
+
+
+def summary(rule: Rule) -> str:
+    """What a rule asks, on one line: ``mean of cpu.usage over 1m above 90 / 98 for 5m``."""
+    words = " and " if rule.all_of else " or "
+    text = words.join(_summary(condition) for condition in rule.conditions)
+    return text + (f" for {duration_text(rule.hold)}" if rule.hold else "")
+
+
+def _summary(asking: Condition | Rule) -> str:
+    window = asking.window
+    what = f"{window.fn.value} of {asking.metric} over {duration_text(window.over)}" if window else str(asking.metric)
+    given = getattr(asking, asking.ask)
+    if isinstance(given, Levels | Ranges):
+        return f"{what} {asking.ask} " + " / ".join(_shown(value) for _, value in given.of(Severity.INFO))
+    if asking.ask == "absent":
+        return f"{what} absent for {given if given == 'auto' else duration_text(given)}"
+    if asking.ask == "changed":
+        return f"{what} changed"
+    return f"{what} {asking.ask} " + " or ".join(_shown(value) for value in given)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return " to ".join(_shown(each) for each in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _joined(watch: Watch) -> str:

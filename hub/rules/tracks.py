@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from hub.rules.windows import SeriesWindow
     from wire.point import SeriesKey, Value
 
+#: Before any sample.
+NEVER_NS = -(2**63)
 _SEVERITIES = tuple(Severity)
 
 
@@ -52,7 +54,7 @@ class Cell:
         self.field = field
         self.level = CLEAR
         #: Time of the newest sample taken; none yet.
-        self.last_ns = -(2**63)
+        self.last_ns = NEVER_NS
         #: Of that sample, or of the window then.
         self.value: Value | None = None
         self.window: SeriesWindow | None = None
@@ -62,6 +64,11 @@ class Cell:
         self.exact = False
         self.cadence: Cadence | None = None
         self.wall_ns: int | None = None
+
+    @property
+    def heard(self) -> bool:
+        """Whether a sample came."""
+        return self.last_ns != NEVER_NS
 
 
 class Track:
@@ -77,7 +84,7 @@ class Track:
         self.phase = Phase.IDLE
         self.rank = CLEAR
         #: Time of the newest thing that was taken into account.
-        self.at_ns = -(2**63)
+        self.at_ns = NEVER_NS
         #: When ``for`` or ``clear_for`` ends, in event time, and by the clock; None while neither runs.
         self.due_ns: int | None = None
         self.wall_ns: int | None = None
