@@ -36,6 +36,7 @@ max_keepalive 120
 set_tcp_nodelay true
 sys_interval 10
 log_dest stderr
+log_dest topic
 log_timestamp_format %Y-%m-%dT%H:%M:%S
 """
 
