@@ -22,6 +22,7 @@ from hub.api import (
     ledger,
     live,
     logs,
+    measurements,
     nodes,
     problems,
     query,
