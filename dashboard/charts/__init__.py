@@ -1,0 +1,1 @@
+"""Plotly figures from prepared data: pure functions, no Streamlit, no requests."""

@@ -1,0 +1,137 @@
+"""Line charts over time: one figure, several series, up to two axes, alert bands and notes.
+
+Colours are those of Okabe and Ito, which people who see colours differently tell apart; lines differ in dash, too, once
+the colours repeat. Nothing is drawn on: the page's theme, dark or light, shows through.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import plotly.graph_objects as go
+
+from dashboard.data.traces import labels, with_gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from dashboard.data.traces import Trace
+
+COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8860b", "#7f7f7f")
+_DASHES: Final = ("solid", "dash", "dot", "dashdot")
+SEVERITY_COLOURS: Final = {"info": "#56b4e9", "warning": "#e69f00", "critical": "#d55e00"}
+#: Most points of one trace: more than a screen has columns.
+MOST_POINTS: Final = 2_000
+_HEIGHT: Final = 380
+
+
+@dataclass(frozen=True)
+class Band:
+    """A stretch of time in which something was the case, e.g. an alert fired."""
+
+    start: datetime
+    stop: datetime
+    severity: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A value to compare with, e.g. a threshold."""
+
+    value: float
+    text: str
+    severity: str = "warning"
+
+
+def lines(
+    traces: Sequence[Trace],
+    *,
+    unit: str = "",
+    bands: Sequence[Band] = (),
+    thresholds: Sequence[Line] = (),
+    second_axis: frozenset[str] = frozenset(),
+    second_unit: str = "",
+    height: int = _HEIGHT,
+) -> go.Figure:
+    """A figure of all traces.
+
+    Args:
+        traces: numbers; words are not drawn here.
+        unit: of the left axis.
+        bands: drawn behind the lines.
+        thresholds: horizontal lines.
+        second_axis: ``measurement.field`` of what belongs on the right axis.
+        second_unit: of the right axis.
+        height: in pixels.
+    """
+    figure = go.Figure()
+    drawn = [trace for trace in traces if not trace.is_text]
+    for number, (trace, name) in enumerate(zip(drawn, labels(drawn) if drawn else [], strict=True)):
+        whole = with_gaps(trace)
+        on_second = f"{trace.measurement}.{trace.field}" in second_axis
+        figure.add_trace(
+            go.Scatter(
+                x=whole.times,
+                y=whole.values,
+                name=escaped(name),
+                mode="lines+markers" if len(trace.times) <= 2 else "lines",  # noqa: PLR2004  a line needs two points
+                connectgaps=False,
+                yaxis="y2" if on_second else "y",
+                line={
+                    "color": COLOURS[number % len(COLOURS)],
+                    "dash": _DASHES[number // len(COLOURS) % len(_DASHES)],
+                    "width": 1.6,
+                },
+                hovertemplate="%{y:.6g}" + (f" {escaped(second_unit if on_second else unit)}"),
+            )
+        )
+    for band in bands:
+        figure.add_vrect(
+            x0=band.start,
+            x1=band.stop,
+            fillcolor=SEVERITY_COLOURS.get(band.severity, COLOURS[7]),
+            opacity=0.18,
+            line_width=0,
+            layer="below",
+            annotation_text=escaped(band.text),
+            annotation_position="top left",
+            annotation_font_size=11,
+        )
+    for line in thresholds:
+        figure.add_hline(
+            y=line.value,
+            line={"color": SEVERITY_COLOURS.get(line.severity, COLOURS[7]), "dash": "dash", "width": 1.5},
+            annotation_text=escaped(line.text),
+            annotation_position="bottom right",
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 16, "b": 8},
+        hovermode="x unified",
+        showlegend=len(drawn) > 1,
+        legend={"orientation": "h", "y": -0.18},
+        uirevision="kept",  # zoom and hidden traces outlive a redraw
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        xaxis={"type": "date", "automargin": True},
+        yaxis={"title": {"text": escaped(unit)}, "automargin": True, "zeroline": False},
+    )
+    if second_axis:
+        figure.update_layout(
+            yaxis2={
+                "title": {"text": escaped(second_unit)},
+                "overlaying": "y",
+                "side": "right",
+                "automargin": True,
+                "showgrid": False,
+            }
+        )
+    return figure
+
+
+def escaped(text: str) -> str:
+    """Text of others inside a chart: Plotly reads a subset of HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
