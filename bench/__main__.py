@@ -12,6 +12,7 @@ BENCHMARKS = {
     "ingest": "bench.ingest",
     "latency": "bench.latency",
     "outage": "bench.outage",
+    "rules": "bench.rules",
     "scaling": "bench.scaling",
     "store": "bench.store",
 }

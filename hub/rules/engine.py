@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.rules.compiled import Kind
 from hub.rules.conditions import CLEAR
-from hub.rules.freezing import OpenAlert, adopt, freeze, thaw
+from hub.rules.freezing import GRACE_NS, OpenAlert, adopt, freeze, thaw
 from hub.rules.tables import Tables
 from hub.rules.tracks import Cell
 
@@ -143,13 +143,13 @@ class Engine:
         """All that must outlive a restart."""
         return freeze(self._tables)
 
-    def restore(self, state: EngineState, now_ns: int) -> list[RuleEvent]:
+    def restore(self, state: EngineState, now_ns: int, *, grace_ns: int = GRACE_NS) -> list[RuleEvent]:
         """Go on where ``state`` was saved, with today's rules; call it once, before the first points.
 
-        Timers of ``for`` and ``clear_for`` go on (those that ended meanwhile end a few seconds from now, so that what
-        the broker kept comes first); absence counts from now. What changed rules had firing is resolved.
+        Timers of ``for`` and ``clear_for`` go on (those that ended meanwhile end ``grace_ns`` from now, so that what the
+        broker kept comes first); absence counts from now. What changed rules had firing is resolved.
         """
-        return thaw(self._tables, state, now_ns)
+        return thaw(self._tables, state, now_ns, grace_ns)
 
     # -- private -----------------------------------------------------------------------------------------------------
 

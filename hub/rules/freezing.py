@@ -50,7 +50,7 @@ def freeze(tables: Tables) -> EngineState:
     )
 
 
-def thaw(tables: Tables, state: EngineState, now_ns: int) -> list[RuleEvent]:
+def thaw(tables: Tables, state: EngineState, now_ns: int, grace_ns: int = GRACE_NS) -> list[RuleEvent]:
     """Take a saved state into empty tables; what no longer has a rule is ended."""
     out: list[RuleEvent] = []
     same = {name for name, ready in tables.index.ready.items() if state.rules.get(name) == ready.fingerprint}
@@ -70,7 +70,7 @@ def thaw(tables: Tables, state: EngineState, now_ns: int) -> list[RuleEvent]:
             severity = list(Severity)[max(each.rank, 0)]
             out.append(RuleEvent(kind, each.rule, subject, severity, now_ns, None, _GONE))
             continue
-        _thaw_track(tables, track, each, now_ns)
+        _thaw_track(tables, track, each, now_ns + grace_ns)
     return out
 
 
@@ -142,11 +142,11 @@ def _thaw_cell(tables: Tables, saved: CellState, now_ns: int) -> None:
             tables.wake(cell, deadline_ns)
 
 
-def _thaw_track(tables: Tables, track: Track, saved: TrackState, now_ns: int) -> None:
+def _thaw_track(tables: Tables, track: Track, saved: TrackState, earliest_ns: int) -> None:
     track.phase, track.rank, track.at_ns = Phase(saved.phase), saved.rank, saved.at_ns
     track.due_ns, track.settled = saved.due_ns, saved.settled
     if saved.wall_ns is not None:
-        track.wall_ns = max(saved.wall_ns, now_ns + GRACE_NS)
+        track.wall_ns = max(saved.wall_ns, earliest_ns)
         tables.timers.push(track.wall_ns, track)
 
 

@@ -39,7 +39,7 @@ GOOD = 'metric = "a.b"\nabove = 3'
         ('metric = "a.b"\noutside = [3, 1]', "[3, 1]: the first must be the lowest"),
         ('metric = "a.b"\noutside = [1, 3]\nclear = [0, 3]', "clear of warning is [0, 3]: it must lie in [1, 3]"),
         (GOOD + '\nfor = "soon"', "5: rules.r.for = 'soon': a duration is"),
-        (GOOD + "\nfro = 3", "5: rules.r.fro: unknown key; did you mean for?"),
+        (GOOD + "\nclaer = 3", "5: rules.r.claer: unknown key; did you mean clear?"),
         (GOOD + '\nwindow = {fn = "avg", over = "5m"}', "5: rules.r.window.fn = 'avg': must be 'mean'"),
         (GOOD + '\nwindow = {fn = "mean", over = 0}', "5: rules.r.window.over = 0: must be more than 0"),
         (GOOD + '\nwindow = {fn = "predict", over = "5m"}', 'ahead goes with fn = "predict", and predict needs it'),
