@@ -29,6 +29,7 @@ from hub.alerts.system import SystemPoints
 from hub.live import AlertEvent
 from hub.nodes.database import RegistryError
 from hub.nodes.model import Contact
+from hub.notifying import open_notifier
 from hub.rules.book import RuleBook
 from hub.rules.engine import Engine, OpenAlert
 from hub.rules.statefile import NAME, RuleStateFile
@@ -169,6 +170,17 @@ class Alerting:
         now_ns = self._clock_ns()
         kept = await book.load(now_ns - int(settings.alerts.flap_window * NS_PER_S))
         await self.desk.restore(kept)
+        self.notifier = await open_notifier(
+            settings,
+            self._registry.database,
+            self.desk,
+            kept.open,
+            rules=lambda: self.engine.rules,
+            groups_of=lambda node: self._groups.get(node, frozenset()),
+            clock_ns=self._clock_ns,
+        )
+        self.listeners.append(self.notifier.changed)
+        self.on_look_again.append(self.notifier.look_again)
         saved_ns = self._saved_ns()
         self._apply(self.engine.restore(await asyncio.to_thread(self._state_file.read), now_ns))
         if saved_ns is not None:
@@ -219,6 +231,7 @@ class Alerting:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._clerk.run(), name="alert clerk")
             tasks.create_task(self.commands.run(), name="hub commands")
+            tasks.create_task(self.notifier.run(), name="notifications")
             tasks.create_task(self._save_all(), name="rule state")
             tasks.create_task(self._maintain(), name="alert maintenance")
             while True:
@@ -253,6 +266,7 @@ class Alerting:
             await asyncio.sleep(_MAINTAIN_S)
             try:
                 await self.desk.book.maintain(self._clock_ns() - int(self._settings.alerts.keep * NS_PER_S))
+                await self.notifier.maintain(self._clock_ns())
             except RegistryError as error:
                 _log.error("old alerts cannot be dropped, trying again", why=str(error))
 

@@ -158,6 +158,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             linger_s=settings.ingest.linger,
         )
         await alerting.open(link, pipeline)
+        alerting.notifier.gauges(metrics)
         _gauges(metrics, link, presence, pipeline, sinks)
         metrics.books(ledger, rejects)
         parts = Parts(
@@ -169,6 +170,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             rejects=rejects,
             ledger=ledger,
             commanding=commanding,
+            notifier=alerting.notifier,
             replay=Replay(intake, store, writing),
             clock_offset_s=clocks.offset_s,
             metrics_text=metrics.text,

@@ -24,6 +24,7 @@ from hub.api import (
     logs,
     measurements,
     nodes,
+    notify,
     problems,
     query,
     rejects,
@@ -65,6 +66,7 @@ _ROUTERS: Final = (
     rejects.router,
     rules.router,
     ledger.router,
+    notify.router,
     commands.router,
     fleet.router,
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from hub.alerting import Alerting
+    from hub.alerts.notify import Notifier
     from hub.api.schemas import Broker
     from hub.broker.people import Account
     from hub.broker.rights import PersonRole
@@ -105,6 +106,8 @@ class Parts:
     commanding: Commanding | None = None
     #: Rules, alerts and their statistics; None where nobody watches.
     alerting: Alerting | None = None
+    #: Tells people; None where nobody watches.
+    notifier: Notifier | None = None
     #: The authority whose certificates the network listeners have; None where there are none.
     certificates: Certificates | None = None
     #: Those whom the broker turned away, oldest first; the newest 1,000.

@@ -10,10 +10,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from msgspec.structs import replace
 
 from hub.alerts.model import Alert, AlertChange, AlertState, Change
 from hub.rules.events import Severity
+from tests.support.mosquitto import free_port
 from wire.point import NS_PER_S, SeriesKey
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ class Mailbox:
 
     @property
     def url(self) -> str:
-        """Account ``ops`` with the password ``hunter2-mail``, which this server does not ask for."""
+        """Account ``ops``, password ``hunter2-mail``."""
         return (
             f"mailto://ops:hunter2-mail@example.org:{self.port}?smtp=127.0.0.1&mode=insecure"
             "&from=iothub@example.org&to=ops@example.org"
@@ -90,14 +92,20 @@ class Mailbox:
 @contextlib.contextmanager
 def smtp_server() -> Iterator[Mailbox]:
     mailbox = Mailbox()
-    controller = Controller(mailbox, hostname="127.0.0.1", port=0, auth_require_tls=False, auth_required=False)
+    controller = Controller(
+        mailbox, hostname="127.0.0.1", port=free_port(), authenticator=_login, auth_require_tls=False
+    )
     controller.start()
+    mailbox.port = controller.port
     try:
-        assert controller.server is not None
-        mailbox.port = controller.server.sockets[0].getsockname()[1]
         yield mailbox
     finally:
         controller.stop()
+
+
+def _login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, account: object) -> AuthResult:
+    right = isinstance(account, LoginPassword) and (account.login, account.password) == (b"ops", b"hunter2-mail")
+    return AuthResult(success=right)
 
 
 class Webhook:
@@ -125,7 +133,7 @@ def http_endpoint() -> Iterator[Webhook]:
     hook = Webhook()
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802  the library's name
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.tries += 1
             hook.open.wait(20)
