@@ -1,0 +1,158 @@
+"""Commands to this host's agent of a real ``iothub up``, by Debian's own clients: an operator without our tools."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hub.config import default_hub_id
+from hub.runfile import read_run
+from tests.support.iothub import IotHub
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HOST = default_hub_id()
+SETTINGS = """
+[agent.commands]
+allow = ["ping", "info", "cancel", "logs source=app", "shell name=count"]
+
+[agent.commands.logs]
+app = "{log}"
+
+[agent.commands.shell.count]
+run = ["seq", "{{to}}"]
+args = {{ to = "[0-9]{{1,5}}" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IotHub]:
+    folder = tmp_path_factory.mktemp("hub")
+    (folder / "app.log").write_text("first\n", encoding="utf-8")
+    settings = folder / "iothub.toml"
+    settings.write_text(SETTINGS.format(log=folder / "app.log"), encoding="utf-8")
+    hub = IotHub(folder)
+    try:
+        hub.start("--config", str(settings))
+        yield hub
+    finally:
+        if hub.stop() != 0:
+            hub.cleanup()
+
+
+class Operator:
+    """``mosquitto_pub`` with the account of operators, and what ``mosquitto_sub`` prints of the replies."""
+
+    def __init__(self, hub: IotHub) -> None:
+        running = read_run(hub.state / "run.json")
+        assert running is not None
+        password = (hub.state / "secrets" / "mqtt-operator").read_text(encoding="utf-8").strip()
+        self._login = ["-V", "5", "-p", str(running.broker_port), "-u", "operator", "-P", password]
+        self.lines: list[str] = []
+
+    def send(self, command: str, payload: str, *more: str) -> None:
+        argv = ["mosquitto_pub", *self._login, "-q", "1", "-t", f"iot/v1/{HOST}/cmd/{command}", "-m", payload, *more]
+        subprocess.run(argv, check=True, timeout=10)
+
+    def replies(self, request_id: str) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in list(self.lines)]
+        return [reply for reply in found if reply["id"] == request_id]
+
+    def final(self, request_id: str) -> dict[str, Any]:
+        wait_until(lambda: [r for r in self.replies(request_id) if r["state"] not in ("accepted", "output")], 20)
+        return self.replies(request_id)[-1]
+
+    def output(self, request_id: str) -> str:
+        return "".join(reply.get("data", "") for reply in self.replies(request_id))
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        argv = ["stdbuf", "-oL", "mosquitto_sub", *self._login, "-d", "-q", "1", "-t", f"iot/v1/{HOST}/reply/+"]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            said: list[str] = []
+            reader = threading.Thread(target=self._read, args=(process, said))
+            reader.start()
+            try:
+                wait_until(lambda: [line for line in said if "Subscribed" in line], 10, "mosquitto_sub listens")
+                yield
+            finally:
+                process.terminate()
+                process.wait(10)
+                reader.join(10)
+
+    def _read(self, process: subprocess.Popen[str], said: list[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            (self.lines if line.startswith("{") else said).append(line)
+
+
+@pytest.fixture(scope="module")
+def operator(hub: IotHub) -> Iterator[Operator]:
+    operator = Operator(hub)
+    with operator.listening():
+        yield operator
+
+
+def test_the_stream_of_replies_is_seen_as_it_comes(operator: Operator) -> None:
+    operator.send("shell", '{"id":"s1","args":{"name":"count","to":20000}}')
+    final = operator.final("s1")
+    assert operator.output("s1") == "".join(f"{number}\n" for number in range(1, 20_001))
+    assert (final["state"], final["code"]) == ("done", 0)
+    replies = operator.replies("s1")
+    assert [reply["n"] for reply in replies] == list(range(len(replies)))
+    assert replies[0]["state"] == "accepted"
+
+
+def test_a_log_is_followed_until_it_is_cancelled(hub: IotHub, operator: Operator) -> None:
+    operator.send("logs", '{"id":"f1","args":{"source":"app","lines":1,"follow":true}}')
+    wait_until(lambda: operator.output("f1") == "first\n", 10)
+    with (hub.folder / "app.log").open("a", encoding="utf-8") as log:
+        log.write("second\n")
+    wait_until(lambda: operator.output("f1") == "first\nsecond\n", 10)
+    operator.send("cancel", '{"id":"c1","args":{"id":"f1"}}')
+    assert operator.final("f1")["result"]["cancelled"] is True
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "words"),
+    [
+        ("processes", "{}", "does not allow 'processes'"),
+        ("logs", '{"source":"journal"}', "does not allow 'logs' with these arguments, only: logs source=app"),
+        ("shell", '{"name":"count","to":"1; id"}', "does not match"),
+    ],
+)
+def test_what_the_hosts_settings_do_not_allow_is_refused_with_the_reason(
+    operator: Operator, command: str, args: str, words: str
+) -> None:
+    request_id = f"r-{command}"
+    operator.send(command, f'{{"id":"{request_id}","args":{args}}}')
+    final = operator.final(request_id)
+    assert final["state"] == "refused"
+    assert words in final["result"]["error"]
+
+
+def test_a_response_topic_and_correlation_data_are_honoured(operator: Operator) -> None:
+    here = f"iot/v1/{HOST}/reply/elsewhere"
+    operator.send("ping", '{"id":"p1"}', "-D", "publish", "response-topic", here)
+    assert operator.final("p1")["state"] == "done"
+
+
+def test_a_request_that_is_sent_twice_runs_once(operator: Operator) -> None:
+    for _ in range(2):
+        operator.send("ping", '{"id":"d1"}')
+    wait_until(lambda: [reply["state"] for reply in operator.replies("d1")] == ["accepted", "done", "refused"], 10)
+    assert operator.replies("d1")[-1]["result"]["duplicate"] is True
+
+
+def test_the_birth_tells_what_the_host_takes(operator: Operator) -> None:
+    operator.send("info", '{"id":"i1"}')
+    commands = {entry["name"]: entry["allowed"] for entry in operator.final("i1")["result"]["commands"]}
+    assert commands["logs"] is True
+    assert commands["files"] is False
