@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from hub.api import (
     accounts,
+    alerts,
     commands,
     docs,
     fleet,
@@ -64,6 +65,7 @@ _ROUTERS: Final = (
     query.router,
     logs.router,
     rejects.router,
+    alerts.router,
     rules.router,
     ledger.router,
     notify.router,

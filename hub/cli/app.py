@@ -19,6 +19,7 @@ import typer
 from hub.cli import (
     accounts,
     admin,
+    alerts,
     audit,
     broker,
     commands,
@@ -96,6 +97,7 @@ for _group in (
     accounts,
     data,
     live,
+    alerts,
     notify,
     send,
     commands,

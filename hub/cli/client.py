@@ -24,7 +24,12 @@ _M = TypeVar("_M", bound=BaseModel)
 #: Most that the API puts on one page.
 _PAGE: Final = 1000
 #: What the API says to programmers, for people.
-_IN_OUR_WORDS: Final = {"no-node": "there is no such node; `iothub nodes` lists those that there are"}
+_IN_OUR_WORDS: Final = {
+    "no-node": "there is no such node; `iothub nodes` lists those that there are",
+    "no-alert": "there is no such alert; `iothub alerts` lists those that are open",
+    "alert-over": "that alert is over; only remarks can be added to it: iothub alerts comment ID TEXT",
+    "no-silence": "there is no such silence that still holds; `iothub alerts silences` lists them",
+}
 Params = dict[str, str | int | float]
 
 
