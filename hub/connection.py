@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import mqtt5
 
-from hub.link_options import LinkDown, LinkError, LinkOptions, LinkRefused
+from hub.link_options import TAKEN_AT_ONCE, LinkDown, LinkError, LinkOptions, LinkRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,16 +69,17 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._heard = time.monotonic()
         end = self._filled + nbytes
-        view = memoryview(self._buffer)[:end]
-        start, read, publish = 0, mqtt5.read, mqtt5.PublishPacket
-        messages: list[Message] = []
-        append = messages.append
+        view, messages = memoryview(self._buffer)[:end], list[Message]()
+        start, taken, read, publish = 0, 0, mqtt5.read, mqtt5.PublishPacket
         try:
             while start < end:
                 packet, size = read(view[start:])
                 start += size
                 if type(packet) is publish:
-                    append(packet)
+                    messages.append(packet)
+                    if len(messages) >= TAKEN_AT_ONCE:
+                        self._take(self, messages, start - taken)
+                        messages, taken = [], start
                 else:
                     self._control(packet)
         except IndexError:
@@ -91,7 +92,7 @@ class Connection(asyncio.BufferedProtocol):
         if len(self._buffer) > _READ_BYTES and self._filled < _READ_BYTES // 2:
             self._buffer = self._buffer[:_READ_BYTES]
         if messages:
-            self._take(self, messages, start)
+            self._take(self, messages, start - taken)
         if nbytes < _FULL_READ_BYTES:
             self._rest()
 

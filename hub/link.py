@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 
 from hub.connection import Connection, Message, connect_packet
-from hub.link_options import Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
+from hub.link_options import TAKEN_AT_ONCE, Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -186,9 +186,10 @@ class Link:
         )
 
     def _take(self, connection: Connection, messages: list[Message], size_bytes: int) -> None:
-        if not self._waiting or self._waiting[-1].connection is not connection:
-            self._waiting.append(Batch(connection))
-        batch = self._waiting[-1]
+        batch = self._waiting[-1] if self._waiting else None
+        if batch is None or batch.connection is not connection or len(batch.messages) >= TAKEN_AT_ONCE:
+            batch = Batch(connection)
+            self._waiting.append(batch)
         batch.messages += messages
         batch.size_bytes += size_bytes
         self.received += len(messages)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from wire.settings import MqttSettings
+
+#: Messages that go on together: a few ms of work, so that whoever else waits for the event loop waits no longer.
+TAKEN_AT_ONCE: Final = 500
 
 
 class LinkError(Exception):

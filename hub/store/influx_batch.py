@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,6 @@ class Batch:
         self._brought = _values_of_each(len(points), columns.numbers, columns.texts)
         self._kept = _values_of_each(len(points), numbers, texts)
         self._logs: list[tuple[int, LogRecord, int]] = []
-        #: Position of the point that each line is of.
-        self._origin: list[int] = []
         #: What the server, or line protocol, refuses for good.
         self._refused: dict[int, str] = {}
 
@@ -52,28 +51,19 @@ class Batch:
             self._kept[position] = 1
             self._logs.append((position, record, at_ns))
 
-    def encode(self, encoder: LineEncoder, catalog: Catalog) -> list[str]:
-        """The lines to send."""
-        outgoing = self._outgoing(catalog)
-        for position, record, at_ns in self._logs:
-            self._origin.append(position)
-            outgoing.append(influx_logs.point_of(record, at_ns))
-        try:
-            return encoder.encode(outgoing)
-        except ValueError:
-            fit = [is_writable(point.key, point.fields) for point in outgoing]
-            if all(fit):
-                raise
-        self._refused = {
-            position: _EMPTY_NAME for position, is_fit in zip(self._origin, fit, strict=True) if not is_fit
-        }
-        self._origin = [position for position, is_fit in zip(self._origin, fit, strict=True) if is_fit]
-        return encoder.encode([point for point, is_fit in zip(outgoing, fit, strict=True) if is_fit])
+    def parts(self, catalog: Catalog, lines: int) -> list[Part]:
+        """What there is to send, so many lines at a time."""
+        origin, outgoing = self._outgoing(catalog)
+        return [
+            Part(origin[start : start + lines], outgoing[start : start + lines])
+            for start in range(0, len(outgoing), lines)
+        ]
 
-    def refuse(self, lines: Mapping[int, str]) -> None:
-        """Note the lines that the server refused, by their place among the lines, and its reasons."""
+    def refuse(self, part: Part, lines: Mapping[int, str]) -> None:
+        """Note the lines of a part that the server refused, by their place in it, and its reasons."""
+        self._refused.update(dict.fromkeys(part.unwritable, _EMPTY_NAME))
         for line, reason in lines.items():
-            self._refused[self._origin[line]] = f"InfluxDB refused it: {reason}"
+            self._refused[part.origin[line]] = f"InfluxDB refused it: {reason}"
 
     def stored(self, rows: Rows[Any]) -> Rows[Any]:
         """Of new rows, those that were not refused."""
@@ -104,26 +94,58 @@ class Batch:
 
     # ── private ──
 
-    def _outgoing(self, catalog: Catalog) -> list[Point]:
-        """The points that have new values, with these alone."""
+    def _outgoing(self, catalog: Catalog) -> tuple[Sequence[int], Sequence[Point]]:
+        """Positions of the points that have new values, and the points, with these alone."""
         whole = (self._kept == self._brought) & (self._kept > 0)
         whole[list(self._columns.refusals.parts)] = False
         whole[[position for position, _, _ in self._logs]] = False
         if whole.all():
-            self._origin = list(range(len(self._points)))
-            return list(self._points)
+            return range(len(self._points)), self._points
         partly: dict[int, dict[str, Value]] = {}
         for rows in self._new:
             for row in np.flatnonzero(~whole[rows.point]).tolist():
                 position = int(rows.point[row])
                 _, name = catalog.name(int(rows.ids[row]))
                 partly.setdefault(position, {})[name] = self._points[position].fields[name]
-        self._origin = sorted([*np.flatnonzero(whole).tolist(), *partly])
-        return [self._point(position, partly.get(position)) for position in self._origin]
+        origin = sorted([*np.flatnonzero(whole).tolist(), *partly])
+        outgoing = [self._point(position, partly.get(position)) for position in origin]
+        return (
+            origin + [position for position, _, _ in self._logs],
+            outgoing + [influx_logs.point_of(record, at_ns) for _, record, at_ns in self._logs],
+        )
 
     def _point(self, position: int, fields: dict[str, Value] | None) -> Point:
         point = self._points[position]
         return point if fields is None else Point(point.key, point.ts_ns, fields)
+
+
+class Part:
+    """Some lines of a batch: encoded and sent together.
+
+    Args:
+        origin: positions in the batch.
+        points: what is sent of the points there.
+    """
+
+    def __init__(self, origin: Sequence[int], points: Sequence[Point]) -> None:
+        #: Position in the batch of the point that each line is of.
+        self.origin = origin
+        self._points = points
+        #: Positions of the points that line protocol cannot hold.
+        self.unwritable: list[int] = []
+
+    def encode(self, encoder: LineEncoder) -> list[str]:
+        """The lines; called once."""
+        points = self._points
+        try:
+            return encoder.encode(points)
+        except ValueError:
+            fit = [is_writable(point.key, point.fields) for point in points]
+            if all(fit):
+                raise
+        self.unwritable = [position for position, is_fit in zip(self.origin, fit, strict=True) if not is_fit]
+        self.origin = list(compress(self.origin, fit))
+        return encoder.encode(list(compress(points, fit)))
 
 
 def _values_of_each(size: int, numbers: Rows[Any], texts: Rows[Any]) -> npt.NDArray[np.intp]:

@@ -1,6 +1,6 @@
 """Writing to InfluxDB: what is new of a batch, as lines, sent until each is stored or refused for good.
 
-    points ─▶ Gatherer ─▶ columns ─▶ drop what repeats in the batch ─▶ drop what is stored ─▶ lines ─▶ Sender
+    points ─▶ Gatherer ─▶ columns ─▶ drop what repeats in the batch ─▶ drop what is stored ─▶ parts ─▶ lines ─▶ Sender
                                                                         │
         newer than the newest sample of its series, or older than the ──┤  known from memory to be new: nearly every row
         oldest                                                          │
@@ -13,6 +13,7 @@ again: nothing is lost or doubled, but they count as accepted, and the last valu
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from hub.store.base import LogRecord, WriteResult
     from hub.store.catalog import Mask
     from hub.store.columns import Columns, Floors
+    from hub.store.influx_batch import Part
     from hub.store.influx_catalog import InfluxCatalog
     from hub.store.influx_query import Asker
     from hub.store.influx_send import Sender
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
 
 #: Rows of one series in one span that are read to find out which of them are stored.
 _MOST_ASKED: Final = 100_000
+#: Lines of one request, roughly: enough that a request costs little, few enough that the server is not kept waiting.
+_PART_LINES: Final = 4_000
 _NUMBERS_ALONE: Final = "VictoriaMetrics holds numbers and booleans alone"
 
 _Values = TypeVar("_Values", Numbers, Objects)
@@ -92,9 +96,7 @@ class InfluxWriter:
         numbers, texts = await self._new(columns, columns.numbers), await self._new(columns, columns.texts)
         batch = Batch(points, columns, numbers, texts)
         await self._place_logs(columns.logs, batch)
-        lines: list[str] = await run(batch.encode, self._encoder, self._catalog)
-        refused = await self._sender.send(lines) if lines else {}
-        batch.refuse(refused)
+        await self._send(batch, run)
         for rows in (batch.stored(numbers), batch.stored(texts)):
             self._catalog.observe(rows.ids, rows.ts, rows.values)
         for key, at_ns in batch.stored_logs():
@@ -102,6 +104,18 @@ class InfluxWriter:
         return batch.result()
 
     # ── private ──
+
+    async def _send(self, batch: Batch, run: Run) -> None:
+        """Encode and send part by part: while the server takes one, the next is encoded."""
+        parts: list[Part] = await run(batch.parts, self._catalog, _PART_LINES)
+        waiting = [asyncio.ensure_future(run(part.encode, self._encoder)) for part in parts]
+        try:
+            for part, encoded in zip(parts, waiting, strict=True):
+                lines: list[str] = await encoded
+                batch.refuse(part, await self._sender.send(lines) if lines else {})
+        finally:
+            for encoded in waiting:
+                encoded.cancel()
 
     async def _new(self, columns: Columns, rows: Rows[_Values]) -> Rows[_Values]:
         """The rows that neither repeat an earlier one of the batch nor are stored."""

@@ -10,8 +10,9 @@ digits; a ``%`` that would read as one of these is written ``%25``. So every nam
 :func:`original_name` gives the name back. An empty tag value is the same as no tag.
 (InfluxDB OSS documentation, "Line protocol reference".)
 
-What depends on the key and the names of the fields alone is put together once and kept as a template; numbers are
-written a whole batch at a time. Measured, 5 numbers a point, joined and encoded: 2.4 µs a point.
+Points of numbers and booleans with plain names, nearly all there are, are written a whole batch at a time: the JSON
+encoder writes their fields, and what JSON has and line protocol has not is deleted. Measured, 5 numbers a point: 1.1 µs
+a point, 0.2 µs a value.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from __future__ import annotations
 import math
 import re
 from functools import partial
-from itertools import chain, islice
+from itertools import compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
 #: Names that InfluxDB keeps for itself, as keys of tags or fields.
 RESERVED: Final = frozenset({"time", "_time", "_field", "_measurement"})
-#: Templates and names kept before all are forgotten: bounds memory where names never repeat.
+#: Heads and names kept before all are forgotten: bounds memory where names never repeat.
 _MOST_KEPT: Final = 1 << 17
 
 #: A backslash before a letter or digit (``C:\Temp``) is itself to every reader; before others, readers disagree.
@@ -42,7 +44,12 @@ _CODE: Final = re.compile("%([0-9A-F]{2})")
 _measurement_escapes: Final = partial(re.compile(r"([, ])").sub, r"\\\1")
 _key_escapes: Final = partial(re.compile(r"([,= ])").sub, r"\\\1")
 _text_escapes: Final = str.maketrans({"\\": "\\\\", '"': '\\"'})
-_numbers: Final = msgspec.json.Encoder().encode
+_json: Final = msgspec.json.Encoder().encode
+#: Names of fields that are the same in JSON, in line protocol, and in between.
+_PLAIN: Final = re.compile(r'[^\x00-\x20"%,:=\\{}\x7f]+')
+#: ``"a":1.5`` → ``a=1.5``
+_TO_LINES: Final = bytes.maketrans(b":", b"=")
+_key_of, _ts_of, _fields_of = attrgetter("key"), attrgetter("ts_ns"), attrgetter("fields")
 
 
 def stored_measurement(name: str) -> str:
@@ -74,9 +81,10 @@ class LineEncoder:
     """Makes lines; remembers the keys and names it has met."""
 
     def __init__(self) -> None:
-        self._templates: dict[tuple[SeriesKey, tuple[str, ...]], str] = {}
         self._heads: dict[SeriesKey, str] = {}
         self._keys: dict[str, str] = {}
+        #: Names of fields that stand in lines as they are.
+        self._plain: set[str] = set()
 
     def encode(self, points: Sequence[Point]) -> list[str]:
         """One line a point, without line ends; join them by newlines and encode as UTF-8.
@@ -86,69 +94,99 @@ class LineEncoder:
         Raises:
             ValueError: a number is not finite, a text or name is not valid UTF-8, a name is empty.
         """
-        fields = [point.fields for point in points]
-        values = self._values(list(chain.from_iterable(map(dict.values, fields))))
-        texts, known, lines = iter(values), self._templates, []
-        for point, names in zip(points, map(tuple, fields), strict=True):
-            layout = (point.key, names)
-            template = known.get(layout) or self._learn(layout)
-            lines.append(template % (*islice(texts, len(names)), point.ts_ns))
-        return lines
+        lines = self._together(points)
+        if lines is not None:
+            return lines
+        quick = [self._is_quick(point) for point in points]
+        lines = self._together(list(compress(points, quick)))
+        if lines is None:
+            return [self._line(point) for point in points]
+        made = iter(lines)
+        return [next(made) if is_quick else self._line(point) for point, is_quick in zip(points, quick, strict=True)]
 
     # ── private ──
 
-    def _values(self, values: list[Value]) -> list[str]:
-        """The values as they stand in lines."""
-        kinds = set(map(type, values))
-        if kinds == {float}:
-            return _number_texts(values)
-        return [_value_text(value) for value in values]
+    def _together(self, points: Sequence[Point]) -> list[str] | None:
+        """The lines of points of finite numbers, booleans and plain names; None when there is anything else.
 
-    def _learn(self, layout: tuple[SeriesKey, tuple[str, ...]]) -> str:
-        if len(self._templates) >= _MOST_KEPT:
-            self._templates.clear()
-        key, names = layout
-        if not is_writable(key, names):
+        ``[{"a":1.5,"b":true},{"a":2.5}]`` → ``a=1.5,b=true},{a=2.5`` → ``a=1.5,b=true``, ``a=2.5``
+        """
+        if not points:
+            return []
+        fields = list(map(_fields_of, points))
+        if not self._are_plain(set().union(*fields)):
+            return None
+        try:
+            written = _json(fields)
+        except (
+            UnicodeEncodeError,
+            OverflowError,
+            TypeError,
+        ):  # half a character, a number of more than 64 bits or class
+            return None
+        # A text has quotes of its own, beside the two of each name; a number that is not finite is null in JSON.
+        if written.count(b'"') != 2 * sum(map(len, fields)) or b":null" in written:
+            return None
+        bodies = written[2:-2].translate(_TO_LINES, b'"').decode().split("},{")
+        times = _json(list(map(_ts_of, points)))[1:-1].decode().split(",")
+        keys = list(map(_key_of, points))
+        heads: list[Any] = list(map(self._heads.get, keys))
+        if None in heads:
+            heads = [head or self._head(key) for head, key in zip(heads, keys, strict=True)]
+        return list(map(" ".join, zip(heads, bodies, times, strict=True)))
+
+    def _are_plain(self, names: set[str]) -> bool:
+        if names <= self._plain:
+            return True
+        if len(self._plain) + len(names) > _MOST_KEPT:
+            self._plain.clear()
+        self._plain.update(name for name in names if _PLAIN.fullmatch(name) and stored_key(name) == name)
+        return names <= self._plain
+
+    def _is_quick(self, point: Point) -> bool:
+        fields = point.fields
+        return str not in map(type, fields.values()) and self._plain.issuperset(fields)
+
+    def _line(self, point: Point) -> str:
+        """The line of a point of any kind."""
+        if not is_writable(point.key, point.fields):
             raise ValueError("line protocol has no empty names")
-        fields = ",".join(f"{self._key(name)}=%s" for name in names)
-        self._templates[layout] = template = f"{self._head(key)} {fields} %d"
-        return template
+        fields = ",".join([f"{self._key(name)}={_value_text(value)}" for name, value in point.fields.items()])
+        return f"{self._head(point.key)} {fields} {point.ts_ns}"
 
     def _head(self, key: SeriesKey) -> str:
-        """Measurement and tags, ready for a template; tags in order, as InfluxDB likes them best."""
-        if len(self._heads) >= _MOST_KEPT:
-            self._heads.clear()
+        """Measurement and tags; tags in order, as InfluxDB likes them best."""
         head = self._heads.get(key)
         if head is None:
+            if not is_writable(key, ()):
+                raise ValueError("line protocol has no empty names")
+            if len(self._heads) >= _MOST_KEPT:
+                self._heads.clear()
             tags = sorted([(stored_key(name), stored_tag(text)) for name, text in key.tags if text])
             tags = sorted([*tags, (NODE_TAG, stored_tag(key.node))])
             written = "".join(f",{_key_escapes(name)}={_key_escapes(text)}" for name, text in tags)
-            head = f"{_measurement_escapes(stored_measurement(key.measurement))}{written}".replace("%", "%%")
+            head = f"{_measurement_escapes(stored_measurement(key.measurement))}{written}"
             self._heads[key] = _checked(head)
         return head
 
     def _key(self, name: str) -> str:
-        if len(self._keys) >= _MOST_KEPT:
-            self._keys.clear()
         written = self._keys.get(name)
         if written is None:
-            written = self._keys[name] = _checked(_key_escapes(stored_key(name)).replace("%", "%%"))
+            if len(self._keys) >= _MOST_KEPT:
+                self._keys.clear()
+            written = self._keys[name] = _checked(_key_escapes(stored_key(name)))
         return written
-
-
-def _number_texts(values: Sequence[Any]) -> list[str]:
-    """Floats in their shortest exact form; the JSON encoder is three times quicker at it than ``repr``."""
-    if not math.isfinite(sum(values)) and not all(map(math.isfinite, values)):
-        raise ValueError("a number that is not finite has no place in line protocol")
-    return _numbers(values)[1:-1].decode().split(",")
 
 
 def _value_text(value: Value) -> str:
     if isinstance(value, bool):
-        return "t" if value else "f"
+        return "true" if value else "false"
     if isinstance(value, str):
         return f'"{_checked(value).translate(_text_escapes)}"'
-    return _number_texts([float(value)])[0]
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("a number that is not finite has no place in line protocol")
+    return repr(number)
 
 
 def _checked(text: str) -> str:

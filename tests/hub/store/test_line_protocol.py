@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -78,6 +79,11 @@ def read_by_wire(lines: list[str], node: str) -> list[Point]:
     return list(decoded.points)
 
 
+def parsed(line: str) -> list[Point]:
+    """One reading of a line, so that ``1e300`` and ``1e+300`` are the same."""
+    return read_by_wire([line], "n")
+
+
 def same(found: Point, expected: Point) -> bool:
     kinds = [type(value) for value in found.fields.values()] == [type(value) for value in expected.fields.values()]
     return found == expected and kinds
@@ -131,10 +137,37 @@ def test_plain_names_stay_as_they_are() -> None:
     assert line == "Raum\\ 1,disk=C:\\Temp,load%=90%,node=dev-1.x a\\ b=1.0 7"
 
 
-def test_numbers_are_floats_booleans_one_letter_and_texts_quoted() -> None:
+def test_numbers_are_floats_booleans_words_and_texts_quoted() -> None:
     fields: dict[str, Value] = {"i": 3, "f": 0.1, "tiny": 5e-324, "big": 1e300, "yes": True, "no": False, "s": 'a"b\\'}
     (line,) = LineEncoder().encode([Point(SeriesKey("n", "m"), 7, fields)])
-    assert line == 'm,node=n i=3.0,f=0.1,tiny=5e-324,big=1e300,yes=t,no=f,s="a\\"b\\\\" 7'
+    assert line == 'm,node=n i=3.0,f=0.1,tiny=5e-324,big=1e+300,yes=true,no=false,s="a\\"b\\\\" 7'
+
+
+@given(st.lists(number_points | points, min_size=1, max_size=5), st.integers(0, 3))
+def test_a_point_has_the_same_line_whatever_stands_beside_it(batch: list[Point], known: int) -> None:
+    """Points of plain names and numbers are written together; those with texts among them must not change that."""
+    encoder = LineEncoder()
+    encoder.encode(batch[:known])
+    lines = encoder.encode(batch)
+    assert [parsed(line) for line in lines] == [parsed(LineEncoder().encode([point])[0]) for point in batch]
+
+
+@pytest.mark.parametrize("text", [":x,", ":", '":"', "},{", '","b":1', "null", ""])
+def test_a_text_that_looks_like_json_is_a_text(text: str) -> None:
+    numbers_alone = Point(SeriesKey("n", "m"), 7, {"a": 1.0, "b": True})
+    with_text = Point(SeriesKey("n", "m"), 8, {"a": text, "b": 2.0})
+    lines = LineEncoder().encode([numbers_alone, with_text, numbers_alone])
+    assert [parse_line(line)["fields"] for line in lines] == [
+        numbers_alone.fields,
+        with_text.fields,
+        numbers_alone.fields,
+    ]
+
+
+def test_numbers_of_other_classes_are_numbers() -> None:
+    fields: dict[str, Any] = {"huge": 10**30, "one": np.float64(1.5), "whole": 7}
+    (line,) = LineEncoder().encode([Point(SeriesKey("n", "m"), 7, fields)])
+    assert parse_line(line)["fields"] == {"huge": 1e30, "one": 1.5, "whole": 7.0}
 
 
 def test_an_empty_tag_value_is_left_out() -> None:
