@@ -5,7 +5,8 @@
                     ▼                              ├─▶ new series: room left for the node? remember its type
                  refused                           └─▶ type clash: convert where exact, else park beside it
 
-Each series keeps the type it was first seen with. ``remember`` restores that from the store at start.
+Each series keeps the type it was first seen with. ``remember`` restores that from the store at start. InfluxDB has one
+type for a field of a measurement, whatever the series: with ``shares_types`` a new series takes that of the others.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from wire.errors import Reason
 from wire.formats.base import RefusedValue
 from wire.formats.values import NUMBER, put_number
-from wire.point import NS_PER_S, Point, SeriesKey, Value
+from wire.point import LOG_MEASUREMENT, NS_PER_S, Point, SeriesKey, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +29,9 @@ TEXT_SUFFIX: Final = "_text"
 NUMBER_SUFFIX: Final = "_num"
 
 _BOOLEANS: Final[dict[Value, bool]] = {"true": True, "false": False, 1.0: True, 0.0: False}
-_NAMES: Final = {float: "number", bool: "boolean", str: "text"}
+_NAMES: Final = {float: "number", bool: "boolean", str: "text", int: "whole number of another program"}
 _LONGEST_SHOWN: Final = 60
+_NOTHING: Final[dict[str, type]] = {}
 #: Longer digits are text: int() would refuse them, and no sensor sends them.
 _LONGEST_NUMBER: Final = 300
 
@@ -68,11 +70,16 @@ class Guard:
     """Remembers the type of every series. One thread only.
 
     ``window`` once a batch, ``passes`` once a point, ``check`` for the points that do not pass.
+
+    Args:
+        shares_types: all series of a measurement have the same type for a field, as in InfluxDB.
     """
 
-    def __init__(self, limits: GuardLimits) -> None:
+    def __init__(self, limits: GuardLimits, *, shares_types: bool = False) -> None:
         self._limits = limits
         self._types: dict[SeriesKey, dict[str, type]] = {}
+        #: By measurement and field; None where each series has its own.
+        self._shared: dict[str, dict[str, type]] | None = {} if shares_types else None
         self._series_of: dict[str, int] = {}
         self._clashed: set[tuple[SeriesKey, str]] = set()
         self._oldest_ns = 0
@@ -84,7 +91,21 @@ class Guard:
             fields = self._types.setdefault(key, {})
             if field not in fields:
                 self._series_of[key.node] = self._series_of.get(key.node, 0) + 1
-            fields[field] = kind
+            fields[field] = self._share(key.measurement, field, kind)
+
+    def remember_fields(self, fields: Iterable[tuple[str, str, type]]) -> None:
+        """Take over what a database holds: measurement, field and float, bool, str or int, of which it takes no other.
+
+        It is right where the guard thought otherwise, as it may after a start without the database.
+        """
+        if self._shared is None:
+            return
+        for measurement, field, kind in fields:
+            if measurement != LOG_MEASUREMENT:  # the database holds records in its own way
+                self._shared.setdefault(measurement, {})[field] = kind
+        for key, types in self._types.items():
+            if (shared := self._shared.get(key.measurement)) is not None:
+                types.update((field, shared[field]) for field in types.keys() & shared.keys())
 
     def window(self, now_ns: int) -> None:
         """Move the window of allowed times; called once a batch."""
@@ -112,7 +133,7 @@ class Guard:
         fields: dict[str, Value] = {}
         misfits: list[tuple[str, Value, type]] = []
         for field, value in point.fields.items():
-            kind = types.get(field)
+            kind = types.get(field) or self._shared_type(point.key.measurement, field)
             if kind is not None and kind is not type(value):
                 misfits.append((field, value, kind))
             elif (problem := self._admit(point.key, types, field, value, fields)) is not None:
@@ -133,8 +154,13 @@ class Guard:
         self, key: SeriesKey, types: dict[str, type], name: str, value: Value, fields: dict[str, Value]
     ) -> RefusedValue | None:
         """Put ``value`` into ``fields`` if the series exists with that type, or may begin."""
-        kind = types.get(name)
-        if kind is None:
+        kind = types.get(name) or self._shared_type(key.measurement, name)
+        if kind is not None and kind is not type(value):
+            return RefusedValue(
+                Reason.TYPE_CLASH,
+                f"{name[:_LONGEST_SHOWN]!r} holds {_NAMES[kind]}, not {_NAMES[type(value)]} such as {_sample(value)}",
+            )
+        if name not in types:
             count = self._series_of.get(key.node, 0)
             if count >= self._limits.series_per_node:
                 return RefusedValue(
@@ -142,18 +168,23 @@ class Guard:
                     f"{name[:_LONGEST_SHOWN]!r}: node {key.node} has {count} series (limits.series_per_node)",
                 )
             self._series_of[key.node] = count + 1
-            types[name] = type(value)
-        elif kind is not type(value):
-            return RefusedValue(
-                Reason.TYPE_CLASH,
-                f"{name[:_LONGEST_SHOWN]!r} holds {_NAMES[kind]}, not {_NAMES[type(value)]} such as {_sample(value)}",
-            )
+            types[name] = self._share(key.measurement, name, type(value))
         if name in fields:
             return RefusedValue(
                 Reason.TYPE_CLASH, f"{name[:_LONGEST_SHOWN]!r} is taken by another value of the message"
             )
         fields[name] = value
         return None
+
+    def _share(self, measurement: str, field: str, kind: type) -> type:
+        """The type that a series gets which would have ``kind`` if it were alone."""
+        if self._shared is None or measurement == LOG_MEASUREMENT:
+            return kind
+        return self._shared.setdefault(measurement, {}).setdefault(field, kind)
+
+    def _shared_type(self, measurement: str, field: str) -> type | None:
+        """The type that other series have given a field."""
+        return None if self._shared is None else self._shared.get(measurement, _NOTHING).get(field)
 
     def _clash(self, key: SeriesKey, field: str, kind: type, value: Value, stored_in: str) -> Clash | None:
         if (key, field) in self._clashed:

@@ -34,7 +34,6 @@ from hub.commanding import Commanding
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
 from hub.from_settings import guard_limits, limits, link_options, manages_accounts, registry_url, watch_of
-from hub.guard import Clash, Guard
 from hub.health import chain
 from hub.intake import Intake
 from hub.lan import Lan
@@ -54,7 +53,7 @@ from hub.rejects import Rejects
 from hub.replay import Replay
 from hub.routes import Routes
 from hub.runfile import Announcement, Running, remove_run, write_run
-from hub.sinks import make_sinks, remember_types, remember_types_if_there, spool_gauges
+from hub.sinks import make_guard, make_sinks, remember_types, remember_types_if_there, spool_gauges
 from wire.point import NS_PER_S
 from wire.topics import Topics, without_covered
 from wire.version import __version__
@@ -63,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hub.config import Settings
+    from hub.guard import Clash
     from hub.nodes.model import Transition
     from hub.sinks import Sinks
 
@@ -95,7 +95,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
         rejects = await stack.enter_async_context(
             Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
         )
-        guard = Guard(guard_limits(settings))
+        guard = make_guard(guard_limits(settings), settings)
         sinks = make_sinks(
             settings, paths, on_refused=RefusedLater(rejects, topics), on_reached=partial(remember_types, guard)
         )
@@ -111,7 +111,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
         watch = watch_of(settings, paths, mqtt, metrics)
         known = await registry.everyone()
         presence.restore(known, clock_ns())
-        await remember_types_if_there(guard, store)
+        await remember_types_if_there(guard, sinks)
         commanding = await stack.enter_async_context(
             Commanding(settings.commands, paths, topics, live, registry, clock_ns=clock_ns)
         )

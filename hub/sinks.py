@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 
+from hub.guard import Guard
 from hub.store.base import FieldKind, SeriesFilter, StoreUnavailable
 from hub.store.duck import DuckStore
 from hub.store.fanout import FanOut
+from hub.store.influx import InfluxStore
 from hub.store.influx_settings import influx_store
 from hub.store.memory import MemoryStore
 from hub.store.spool import Spool
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from hub.config import Settings
-    from hub.guard import Guard
+    from hub.guard import GuardLimits
     from hub.metrics import Metrics
     from hub.paths import StatePaths
     from hub.store.base import Store
@@ -38,10 +40,11 @@ _log = structlog.get_logger("hub.sinks")
 
 
 class Sinks(NamedTuple):
-    """What the pipeline writes to, and those of it that may be spooling."""
+    """What the pipeline writes to, those of it that may be spooling, and the one that is an InfluxDB."""
 
     store: Store
     spooled: tuple[SpooledStore, ...]
+    influx: InfluxStore | None = None
 
 
 def make_sinks(
@@ -53,7 +56,7 @@ def make_sinks(
         settings: which, and the bounds of their spools.
         paths: where the embedded one and the spools live.
         on_refused: given what a store refuses when it is replayed from a spool.
-        on_reached: called with the first store before the first write that it gets from a spool or past one.
+        on_reached: called with the first store, and with an InfluxDB, before the first write that it gets.
 
     Raises:
         StoreBroken: a file of a secret cannot be read.
@@ -61,9 +64,10 @@ def make_sinks(
     first, others = settings.store.kind, settings.store.also
     if first != "influx" and not others:
         return Sinks(_store(first, settings, paths), ())
+    stores = {kind: _store(kind, settings, paths) for kind in (first, *others)}
     spooled: dict[str, SpooledStore] = {
         kind: SpooledStore(
-            _store(kind, settings, paths),
+            store,
             Spool(
                 (settings.spool.directory or paths.spool) / kind,
                 max_bytes=settings.spool.max_bytes,
@@ -71,26 +75,36 @@ def make_sinks(
             ),
             name=kind,
             on_refused=on_refused,
-            on_reached=on_reached if kind == first else None,
+            on_reached=on_reached if kind in (first, "influx") else None,
         )
-        for kind in (first, *others)
+        for kind, store in stores.items()
     }
-    return Sinks(FanOut(dict(spooled)) if others else spooled[first], tuple(spooled.values()))
+    influx = next((store for store in stores.values() if isinstance(store, InfluxStore)), None)
+    return Sinks(FanOut(dict(spooled)) if others else spooled[first], tuple(spooled.values()), influx)
+
+
+def make_guard(limits: GuardLimits, settings: Settings) -> Guard:
+    """A guard that goes by what the stores can hold: InfluxDB has one type for a field of a measurement."""
+    return Guard(limits, shares_types="influx" in (settings.store.kind, *settings.store.also))
 
 
 async def remember_types(guard: Guard, store: Store) -> None:
-    """Tell the guard which types the series of a store have.
+    """Tell the guard which types the series of a store have, and the fields of an InfluxDB.
 
     Raises:
         StoreUnavailable: it does not answer.
     """
+    if isinstance(store, InfluxStore):
+        guard.remember_fields(await store.field_types())
     guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
 
 
-async def remember_types_if_there(guard: Guard, store: Store) -> None:
+async def remember_types_if_there(guard: Guard, sinks: Sinks) -> None:
     """The same at the start: a database that is away must not keep the hub from starting."""
     try:
-        await remember_types(guard, store)
+        if sinks.influx is not None:
+            guard.remember_fields(await sinks.influx.field_types())
+        await remember_types(guard, sinks.store)
     except StoreUnavailable as error:
         _log.warning("starting without the types of known series until the store answers", why=str(error))
 

@@ -30,7 +30,7 @@ from hub.store.influx_catalog import InfluxCatalog
 from hub.store.influx_due import DueHours
 from hub.store.influx_http import Http
 from hub.store.influx_layout import ROLLUPS, bucket_of
-from hub.store.influx_query import Asker, Missing, Unreadable
+from hub.store.influx_query import Asker, Unreadable
 from hub.store.influx_read import Reader
 from hub.store.influx_roll import Roller
 from hub.store.influx_send import Sender
@@ -134,6 +134,15 @@ class InfluxStore:
 
     async def series(self, chosen: SeriesFilter) -> list[Series]:
         return [each.series for each in (await self._reach()).catalog.select(chosen)]
+
+    async def field_types(self) -> list[tuple[str, str, type]]:
+        """Measurement, field and the one type that it takes, whatever the series, as the database says now.
+
+        Raises:
+            StoreUnavailable: no answer.
+        """
+        asker = (await self._reach()).asker
+        return [] if asker is None else await influx_catalog.field_types(asker)
 
     async def query(self, query: Query) -> list[Frame]:
         ready = await self._reach()
@@ -262,15 +271,7 @@ def _is_apart(server: Server) -> bool:
 async def _rollups(asker: Asker, server: Server, database: str) -> frozenset[str]:
     """Names of the roll-ups that were set up."""
     if _is_apart(server):
-        return frozenset([r.name for r in ROLLUPS if await _is_there(asker, bucket_of(database, r.name))])
+        return frozenset([r.name for r in ROLLUPS if await asker.has(bucket_of(database, r.name))])
     (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
     there = {row[0] for series in answer.series for row in series.values}
     return frozenset(rollup.name for rollup in ROLLUPS if rollup.name in there)
-
-
-async def _is_there(asker: Asker, database: str) -> bool:
-    try:
-        await asker.ask(["SHOW MEASUREMENTS"], database=database)
-    except Missing:
-        return False
-    return True

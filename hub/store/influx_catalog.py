@@ -38,6 +38,8 @@ _KINDS: Final = {
     "boolean": FieldKind.BOOLEAN,
     "string": FieldKind.TEXT,
 }
+_WHOLE: Final = frozenset({"integer", "unsigned"})
+_TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
 #: InfluxQL reads a field that has several types as the first of these.
 _PRECEDENCE: Final = ("float", "integer", "unsigned", "string", "boolean")
 
@@ -137,23 +139,44 @@ def key_of_tags(measurement: str, tags: TagSet) -> SeriesKey:
     return SeriesKey(node, measurement, tuple(sorted(others)))
 
 
-async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
-    """Measurement and field as InfluxDB holds them, and kind; of all but the log."""
+async def field_types(asker: Asker) -> list[tuple[str, str, type]]:
+    """Measurement, field, and what it takes: float, bool, str, or int where only whole numbers of others fit beside.
+
+    Raises:
+        StoreUnavailable, QueryError: as :meth:`Asker.ask`.
+    """
+    return [
+        (original_name(measurement), original_name(name), int if kinds <= _WHOLE else _TYPES[_kind(kinds)])
+        for (measurement, name), kinds in (await _field_keys(asker)).items()
+    ]
+
+
+async def _field_keys(asker: Asker) -> dict[tuple[str, str], set[str]]:
+    """The types of each field as InfluxDB says them; several where shards differ."""
     (answer,) = await asker.ask(["SHOW FIELD KEYS"])
     types: dict[tuple[str, str], set[str]] = {}
     for row in answer.series:
         for name, kind in row.values:
             types.setdefault((row.name, name), set()).add(kind)
+    return types
+
+
+def _kind(kinds: set[str]) -> FieldKind:
+    return _KINDS[next(kind for kind in _PRECEDENCE if kind in kinds)]
+
+
+async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
+    """Measurement and field as InfluxDB holds them, and kind; of all but the log."""
     found = []
-    for (measurement, name), kinds in types.items():
-        if kinds & {"integer", "unsigned"}:
+    for (measurement, name), kinds in (await _field_keys(asker)).items():
+        if kinds & _WHOLE:
             _log.warning(
                 "this field holds whole numbers that another program wrote: InfluxDB refuses our floats beside them",
                 measurement=measurement,
                 field=name,
             )
         if measurement != LOG_MEASUREMENT:
-            found.append((measurement, name, _KINDS[next(kind for kind in _PRECEDENCE if kind in kinds)]))
+            found.append((measurement, name, _kind(kinds)))
     return found
 
 

@@ -128,7 +128,7 @@ def test_types_are_learnt_from_a_store_and_a_store_that_is_away_does_not_stop_th
     async def main() -> None:
         guard, store = Guard(GuardLimits()), ScriptedStore()
         guard.window(batch(0)[0].ts_ns)
-        await remember_types_if_there(guard, Away())
+        await remember_types_if_there(guard, Sinks(Away(), ()))
         assert not guard.passes(batch(0)[0])
         async with store:
             await store.write(batch(0))
