@@ -292,4 +292,6 @@ def _text(name: str, value: object) -> str:
 
     if name.endswith("_bytes") and isinstance(value, int | float):
         return size(value)
+    if name == "commands" and isinstance(value, list):  # those the node allows; the API has their arguments
+        return ", ".join(str(each.get("name")) for each in value if isinstance(each, dict) and each.get("allowed"))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
