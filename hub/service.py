@@ -170,6 +170,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             rejects=rejects,
             ledger=ledger,
             commanding=commanding,
+            alerting=alerting,
             notifier=alerting.notifier,
             replay=Replay(intake, store, writing),
             clock_offset_s=clocks.offset_s,

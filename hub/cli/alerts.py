@@ -40,7 +40,7 @@ def alerts(context: typer.Context, as_json: _Json = False) -> None:
 def list_alerts(
     context: typer.Context,
     *,
-    state: Annotated[str, typer.Option(metavar="STATE", help=f"One of {', '.join(_STATES)}.")] = "open",
+    only: Annotated[str, typer.Option(metavar="STATE", help=f"One of {', '.join(_STATES)}.")] = "open",
     severity: Annotated[str | None, typer.Option(help="info, warning or critical.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only of this rule; may be a glob.")] = None,
     node: Annotated[str | None, typer.Option(help="Only of this node; may be a glob.")] = None,
@@ -60,17 +60,17 @@ def list_alerts(
     from hub.cli.timerange import seconds
 
     if state not in _STATES:
-        raise CliError(f"--state {state!r}: is none of {', '.join(_STATES)}", USAGE)
+        raise CliError(f"--only {only!r}: is none of {', '.join(_STATES)}", USAGE)
     since = f"-{seconds('--last', last):g}s" if last else None
     given = {"severity": severity, "rule": rule, "node": node, "since": since}
-    chosen: Params = {"state": state, "limit": min(limit, 1000)}
+    chosen: Params = {"state": only, "limit": min(limit, 1000)}
     chosen |= {name: value for name, value in given.items() if value}
     with connected(options(context)) as api:
         found = list(islice(api.items("/alerts", Alert, chosen), limit))
     if as_json:
         print_json(found)
     else:
-        print_alerts(found, state)
+        print_alerts(found, only)
 
 
 @group.command()
