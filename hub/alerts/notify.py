@@ -213,7 +213,8 @@ class Notifier:
         if self._writes and self._trouble:
             wait_s = min(_SAVE_AGAIN_S, _SAVE_AGAIN_S if wait_s is None else wait_s)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), wait_s)
+            async with asyncio.timeout(wait_s):  # wait_for of Python 3.11 may swallow the end
+                await self._woken.wait()
         self._woken.clear()
 
     def _take(self, plan: Plan) -> list[Message]:
@@ -249,14 +250,20 @@ class Notifier:
             return
         try:
             await self.book.write(writes)
+        except asyncio.CancelledError:
+            self._put_back(writes)  # nobody knows whether it was written; twice does no harm
+            raise
         except RegistryError as error:
-            writes.under(self._writes)
-            self._writes = writes
+            self._put_back(writes)
             if not self._trouble:
                 _log.error("notifications are sent, but cannot be written down; trying again", why=str(error))
             self._trouble = str(error)
         else:
             self._trouble = ""
+
+    def _put_back(self, writes: Writes) -> None:
+        writes.under(self._writes)
+        self._writes = writes
 
     async def _last_save(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -96,7 +96,8 @@ class Channel:
             next_ns = self._queue.next_ns()
             wait_s = max(0.0, (next_ns - self._clock_ns()) / NS_PER_S) if next_ns is not None else None
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def test(self, message: Message) -> None:
@@ -146,7 +147,8 @@ class Channel:
     async def _last(self, saying: asyncio.Future[None], message: Message) -> None:
         """The hub stops: give what is on its way a moment to arrive."""
         with contextlib.suppress(TimeoutError, SendFailed):
-            await asyncio.wait_for(saying, _LAST_S)
+            async with asyncio.timeout(_LAST_S):
+                await saying
             self._succeeded(message)
 
     async def _say(self, message: Message) -> None:

@@ -81,7 +81,8 @@ class AppriseSender:
         kind = _kind(severity, resolved=resolved)
         self._busy = _in_thread(lambda: _notify(url, title, body, kind), done, self._settings.name)
         try:
-            why = await asyncio.wait_for(done, self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                why = await done
         except TimeoutError:
             raise SendFailed(f"no answer within {self._timeout_s:g} s") from None
         if why:
