@@ -59,7 +59,7 @@ def list_alerts(
     from hub.cli.output import print_json
     from hub.cli.timerange import seconds
 
-    if state not in _STATES:
+    if only not in _STATES:
         raise CliError(f"--only {only!r}: is none of {', '.join(_STATES)}", USAGE)
     since = f"-{seconds('--last', last):g}s" if last else None
     given = {"severity": severity, "rule": rule, "node": node, "since": since}
