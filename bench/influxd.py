@@ -12,6 +12,8 @@ import urllib.parse
 import urllib.request
 from typing import TYPE_CHECKING, Any, Self
 
+import psutil
+
 from bench.broker import free_port
 
 if TYPE_CHECKING:
@@ -62,6 +64,23 @@ class Influxd:
             else:
                 return
         raise SystemExit(f"influxd did not start; see {self._log}")
+
+    @property
+    def process(self) -> psutil.Process:
+        """The process that runs now."""
+        if self._process is None:
+            raise RuntimeError("influxd does not run")
+        return psutil.Process(self._process.pid)
+
+    def version(self) -> str:
+        """As it says itself."""
+        with urllib.request.urlopen(f"{self.url}/ping", timeout=30) as answer:
+            return f"InfluxDB {answer.headers['X-Influxdb-Version']}"
+
+    def count(self) -> int:
+        """Messages of the load that it holds."""
+        series = self.ask("SELECT count(value0) FROM bench")
+        return int(series[0]["values"][0][1]) if series else 0
 
     def stop(self) -> None:
         """SIGTERM, and wait."""

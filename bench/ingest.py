@@ -3,7 +3,9 @@
     load ──▶ Mosquitto ──▶ null consumer    rate of the broker and the link alone
     load ──▶ Mosquitto ──▶ hub ──▶ store    the real process: decode, guard, presence, ledger, rejects, durable write
 
-Both runs use the same messages, of 5 number values each with its own ``ts``. CPU is that of the whole hub process.
+Both runs use the same messages, of 5 number values each with its own ``ts``. CPU is that of whole processes. A message
+counts when it is durable and acknowledged: in InfluxDB, or in the spool if InfluxDB could not take it; the second rate
+lasts until the spool is empty again.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 _VALUES = 5
 HUB = ("-m", "hub.cli")
+#: Between two looks at the hub's counters, which cost it 2 ms each.
+_LOOK_S = 0.1
 
 
 def _line(stream: IO[str] | None) -> str:
@@ -54,6 +58,11 @@ def _load(port: int, load: Load) -> Iterator[subprocess.Popen[str]]:
         finally:
             with contextlib.suppress(BrokenPipeError):
                 _go(process)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
 
 
 def _go(process: subprocess.Popen[str]) -> None:
@@ -109,8 +118,7 @@ class Hub:
 
     def cpu_s(self) -> float:
         """User and system time so far."""
-        used = self.process.cpu_times()
-        return float(used.user + used.system)
+        return _cpu_s(self.process)
 
     def stop(self) -> None:
         """SIGTERM, and wait."""
@@ -119,29 +127,41 @@ class Hub:
             raise SystemExit(f"the hub ended with exit code {self._process.returncode}")
 
 
-def hub_run(hub: Hub, port: int, load: Load) -> dict[str, float]:
-    """Messages a second until all are durable and acknowledged, CPU µs a message, and what was stored."""
-    before, cpu, values = (
-        hub.metric("iothub_messages_total", "stored"),
-        hub.cpu_s(),
-        hub.metric("iothub_values_stored_total"),
-    )
+def hub_run(hub: Hub, port: int, load: Load, beside: Mapping[str, psutil.Process] | None = None) -> dict[str, float]:
+    """Messages a second until all are durable and acknowledged, CPU µs a message, and what was stored.
+
+    Args:
+        beside: processes whose CPU is wanted, too, by name: ``cpu_us_NAME``.
+    """
+    values = hub.metric("iothub_values_stored_total")
+    before = hub.metric("iothub_messages_total", "stored")
     with _load(port, load) as sender:
+        processes = {"load": psutil.Process(sender.pid), **(beside or {})}
+        cpu, cpu_beside = hub.cpu_s(), {name: _cpu_s(process) for name, process in processes.items()}
         began = ended = time.perf_counter()
         _go(sender)
         done = 0.0
         while done < load.messages and time.perf_counter() - ended < 5:
-            time.sleep(0.05)
+            time.sleep(_LOOK_S)
             now_done = hub.metric("iothub_messages_total", "stored") - before
             if now_done != done:
                 done, ended = now_done, time.perf_counter()
+        most_spooled = spooled = hub.metric("iothub_spool_bytes")
+        while spooled:
+            time.sleep(_LOOK_S)
+            spooled = hub.metric("iothub_spool_bytes")
+        written = time.perf_counter() if most_spooled else ended
         _line(sender.stdout)
+        used = {name: _cpu_s(process) - cpu_beside[name] for name, process in processes.items()}
+    per_message = 1e6 / max(done, 1)
     return {
         "messages": done,
         "rate": done / (ended - began),
-        "cpu_us": (hub.cpu_s() - cpu) / max(done, 1) * 1e6,
+        "rate_written": done / (written - began),
+        "cpu_us": (hub.cpu_s() - cpu) * per_message,
         "values": hub.metric("iothub_values_stored_total") - values,
         "rss_mb": hub.process.memory_info().rss / 2**20,
+        **{f"cpu_us_{name}": seconds * per_message for name, seconds in used.items()},
     }
 
 
@@ -156,16 +176,21 @@ def measure(messages: int, topics: int, store: str) -> dict[str, Any]:
             with mosquitto(Path(folder, f"null{qos}")) as (port, _):
                 null = null_run(port, load)
             with (
-                mosquitto(Path(folder, f"hub{qos}")) as (port, _),
+                mosquitto(Path(folder, f"hub{qos}")) as (port, broker),
                 Influxd(Path(folder, f"influx{qos}")) if store == "influx" else contextlib.nullcontext() as database,
             ):
                 hub = Hub(Path(folder, f"state{qos}"), port, store, database.settings() if database else {})
+                beside = {"broker": broker} | ({"database": database.process} if database else {})
                 try:
-                    run = hub_run(hub, port, load)
+                    run = hub_run(hub, port, load, beside)
                 finally:
                     hub.stop()
+                if database:
+                    results["server"] = database.version()
+                    run["in_database"] = database.count()
             results[f"qos{qos}"] = {
                 "hub_messages_per_s": run["rate"],
+                "hub_messages_per_s_until_written": run["rate_written"],
                 "hub_values_per_s": run["rate"] * run["values"] / max(run["messages"], 1),
                 "hub_cpu_us_per_message": run["cpu_us"],
                 "hub_rss_mb": run["rss_mb"],
@@ -174,27 +199,41 @@ def measure(messages: int, topics: int, store: str) -> dict[str, Any]:
                 "null_messages_per_s": null["rate"],
                 "null_cpu_us_per_message": null["cpu_us"],
                 "hub_to_null": run["rate"] / null["rate"],
+                "broker_cpu_us_per_message": run["cpu_us_broker"],
+                "load_cpu_us_per_message": run["cpu_us_load"],
             }
+            if "in_database" in run:
+                results[f"qos{qos}"] |= {
+                    "database_cpu_us_per_message": run["cpu_us_database"],
+                    "messages_in_database": run["in_database"],
+                }
     return results
 
 
 def show(results: dict[str, Any]) -> None:
     """The table for people."""
-    table = Table(title=f"{results['messages']:,} messages of 5 values into {results['store']}")
+    table = Table(title=f"{results['messages']:,} messages of 5 values into {results.get('server', results['store'])}")
     for name in ("", "QoS 0", "QoS 1"):
         table.add_column(name, justify="right" if name else "left")
     rows = (
         ("hub, messages/s", "hub_messages_per_s", "{:,.0f}"),
+        ("hub, messages/s until in the database", "hub_messages_per_s_until_written", "{:,.0f}"),
         ("hub, values/s", "hub_values_per_s", "{:,.0f}"),
         ("hub, CPU µs/message", "hub_cpu_us_per_message", "{:.1f}"),
         ("hub, RSS MiB", "hub_rss_mb", "{:.0f}"),
         ("messages received", "received", "{:,.0f}"),
         ("values stored", "values_stored", "{:,.0f}"),
+        ("messages in the database", "messages_in_database", "{:,.0f}"),
+        ("broker, CPU µs/message", "broker_cpu_us_per_message", "{:.1f}"),
+        ("database, CPU µs/message", "database_cpu_us_per_message", "{:.1f}"),
+        ("load, CPU µs/message", "load_cpu_us_per_message", "{:.1f}"),
         ("null consumer, messages/s", "null_messages_per_s", "{:,.0f}"),
         ("null consumer, CPU µs/message", "null_cpu_us_per_message", "{:.1f}"),
         ("hub rate ÷ null rate", "hub_to_null", "{:.2f}"),
     )
     for label, key, form in rows:
+        if key not in results["qos0"]:
+            continue
         table.add_row(label, *(form.format(results[f"qos{qos}"][key]) for qos in (0, 1)))
     Console().print(table)
 
