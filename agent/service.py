@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from agent.admission import Admission
 from agent.catalogue import catalogue
 from agent.collectors import COLLECTORS
 from agent.commands import COMMANDS, Host
+from agent.commands.shell import as_root
 from agent.executor import Executor
 from agent.history import History
 from agent.inventory import Inventory
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from wire.outgoing import Outbox
     from wire.point import Value
 
+_LOG: Final = logging.getLogger(__name__)
 #: For sending what waits when the agent stops.
 _DRAIN_S: Final = 3.0
 
@@ -71,6 +74,8 @@ async def _run(settings: Settings, outbox: Outbox, memory: Memory, stop: asyncio
     inventory = Inventory(agent.ignored_interfaces)
     check = check_for(agent.commands.operators, agent.node, keep_s=agent.commands.remember)
     taken = catalogue(COMMANDS, agent.commands)
+    if rooted := as_root(agent.commands):
+        _LOG.warning("agent.commands.shell: %s would run as root; say `user` for each", ", ".join(rooted))
 
     def info() -> dict[str, Any]:
         return {**inventory.read(), "commands": taken}

@@ -64,6 +64,13 @@ def schema(_model: type[ShellArgs], settings: CommandSettings) -> dict[str, Any]
     return {"oneOf": [_schema(name, named) for name, named in sorted(settings.shell.items())]}
 
 
+def as_root(settings: CommandSettings) -> list[str]:
+    """Command lines that would run as root, because nobody said as whom."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return []
+    return sorted(name for name, named in settings.shell.items() if named.user is None)
+
+
 def _schema(name: str, named: ShellSettings) -> dict[str, Any]:
     patterns = {key: {"type": "string", "pattern": f"^(?:{pattern})$"} for key, pattern in named.args.items()}
     return {
