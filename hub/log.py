@@ -36,7 +36,13 @@ def configure(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=not as_text),
     ]
     render: list[Processor] = (
-        [_one_line, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [
+            _one_line,
+            # The default shows the local variables of every frame, passwords among them.
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ]
         if as_text
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     )

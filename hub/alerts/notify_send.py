@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from hub.alerts.notify_mask import Mask, host_of
 from hub.paths import read_secret
 from hub.rules.events import Severity
+from wire.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from apprise import Apprise
 
@@ -111,13 +112,20 @@ def read_url(settings: ChannelSettings) -> str:
     return url
 
 
-def check_channel(settings: ChannelSettings) -> str:
-    """What is wrong with the address of a channel; empty when nothing is. Sends nothing."""
-    try:
-        _opened(read_url(settings))
-    except SendFailed as error:
-        return str(error)
-    return ""
+def check_channels(channels: Sequence[ChannelSettings]) -> None:
+    """Check what the settings' types cannot say: that each address can be read and understood. Sends nothing.
+
+    Raises:
+        SettingsError: with one problem for each address that cannot; no address is in it.
+    """
+    problems = []
+    for i, channel in enumerate(channels):
+        try:
+            _opened(read_url(channel))
+        except SendFailed as error:
+            problems.append(Problem("settings", None, f"notify.channels[{i}]", None, f"{channel.name}: {error}"))
+    if problems:
+        raise SettingsError(problems)
 
 
 # -- in the thread -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
+from hub.alerts.notify_send import check_channels
 from hub.cli.base import USAGE
 from hub.cli.output import paint
 from hub.routes import check_sources
@@ -47,6 +48,7 @@ def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
     try:
         settings = options.settings()
         check_sources(settings.sources)
+        check_channels(settings.notify.channels)
     except SettingsError as error:
         return None, error.problems
     return settings, ()

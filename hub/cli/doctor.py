@@ -30,6 +30,7 @@ from hub.cli.base import CliError, state_paths
 from hub.cli.client import Api, connected
 from hub.cli.doctor_grafana import examine_grafana
 from hub.cli.doctor_influx import examine_influx
+from hub.cli.doctor_notify import examine_channels
 from hub.cli.finding import FAILED, OK, SKIPPED, Finding
 from hub.cli.output import parse_time
 from hub.cli.units import size
@@ -291,5 +292,6 @@ _CHECKS: Final[tuple[tuple[str, frozenset[str], Callable[[_Patient], Iterator[Fi
     ("broker", frozenset({"hub"}), _broker),
     ("store", frozenset({"API", "broker"}), _store),
     ("clocks", frozenset({"API"}), _clocks),
+    ("notify", frozenset({"API"}), lambda patient: examine_channels(_asserted(patient))),
     ("agent", frozenset({"API"}), _agent),
 )
