@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import overview
+from dashboard.views import explore, overview
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -20,6 +20,7 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(overview.page, title="Overview", icon=":material/home:", url_path="overview", default=True),
+            st.Page(explore.page, title="Explore", icon=":material/query_stats:", url_path="explore"),
         ]
     )
     with said():

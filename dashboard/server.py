@@ -21,6 +21,7 @@ from dashboard.gate import Gate
 from dashboard.identity import Identities
 from dashboard.login import Login
 from dashboard.names import API_URL, CA_FILE, READY, REFRESH
+from dashboard.shell import shell_routes
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -39,7 +40,9 @@ def application(settings: DashboardSettings, client: Client) -> ASGIApp:
     os.environ[REFRESH] = str(settings.refresh)
     identities = Identities(client)
     login = Login(client, identities, secure=settings.secure_cookies)
-    app: ASGIApp = st.App(_SCRIPT, routes=login.routes(), middleware=[Middleware(Gate, identities=identities)])
+    app: ASGIApp = st.App(
+        _SCRIPT, routes=[*login.routes(), *shell_routes()], middleware=[Middleware(Gate, identities=identities)]
+    )
     return app
 
 

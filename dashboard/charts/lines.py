@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import plotly.graph_objects as go
 
 from dashboard.data.traces import labels, with_gaps
+from dashboard.data.zones import in_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from dashboard.data.traces import Trace
@@ -52,8 +54,9 @@ def lines(
     unit: str = "",
     bands: Sequence[Band] = (),
     thresholds: Sequence[Line] = (),
-    second_axis: frozenset[str] = frozenset(),
+    second_axis: Collection[str] = (),
     second_unit: str = "",
+    zone: str = "UTC",
     height: int = _HEIGHT,
 ) -> go.Figure:
     """A figure of all traces.
@@ -65,6 +68,7 @@ def lines(
         thresholds: horizontal lines.
         second_axis: ``measurement.field`` of what belongs on the right axis.
         second_unit: of the right axis.
+        zone: whose wall clock the time axis shows.
         height: in pixels.
     """
     figure = go.Figure()
@@ -74,7 +78,7 @@ def lines(
         on_second = f"{trace.measurement}.{trace.field}" in second_axis
         figure.add_trace(
             go.Scatter(
-                x=whole.times,
+                x=in_zone(whole.times, zone),
                 y=whole.values,
                 name=escaped(name),
                 mode="lines+markers" if len(trace.times) <= 2 else "lines",  # noqa: PLR2004  a line needs two points
@@ -90,8 +94,8 @@ def lines(
         )
     for band in bands:
         figure.add_vrect(
-            x0=band.start,
-            x1=band.stop,
+            x0=_wall(band.start, zone),
+            x1=_wall(band.stop, zone),
             fillcolor=SEVERITY_COLOURS.get(band.severity, COLOURS[7]),
             opacity=0.18,
             line_width=0,
@@ -130,6 +134,10 @@ def lines(
             }
         )
     return figure
+
+
+def _wall(time: datetime, zone: str) -> datetime:
+    return time.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
 
 
 def escaped(text: str) -> str:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
 #: A pause so many times longer than usual is a gap.
 _GAP: Final = 4.0
@@ -85,6 +86,12 @@ def with_gaps(trace: Trace) -> Trace:
         np.insert(trace.times, after, middle),
         np.insert(trace.values, after, np.nan),
     )
+
+
+def shifted(trace: Trace, by: timedelta, tag: str) -> Trace:
+    """The same ``by`` later, named apart by a tag: an earlier period to lay over this one."""
+    tags = (*trace.tags, ("period", tag))
+    return Trace(trace.node, trace.measurement, trace.field, tags, trace.times + np.timedelta64(by), trace.values)
 
 
 def labels(traces: Sequence[Trace]) -> list[str]:

@@ -1,0 +1,130 @@
+"""What an analyst asks of Explore: kept in the address of the page, so that a link reproduces the view.
+
+widgets ⇄ Question ⇄ query parameters of the page
+               ├─▶ parameters of ``GET query``
+               └─▶ the same as a curl line and as an ``iothub query`` line
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from dashboard.data.ranges import LAST_HOUR, Range
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: How a window becomes a point; the first keeps peaks and needs no step.
+REDUCED: Final = "least and greatest"
+AGGREGATES: Final = (REDUCED, "mean", "min", "max", "sum", "count", "stddev", "first", "last")
+_TAG: Final = "tag."
+
+Params = dict[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """All that determines the answer."""
+
+    measurement: str = ""
+    fields: tuple[str, ...] = ()
+    #: Empty: all.
+    nodes: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    range: Range = LAST_HOUR
+    fn: str = REDUCED
+    #: Width of the windows, e.g. ``5m``; empty with :data:`REDUCED`.
+    every: str = ""
+    #: Fields on the right axis.
+    second: tuple[str, ...] = ()
+    compare: bool = False
+
+    def api(self, field: str, node: str | None, *, points: int | None) -> Params:
+        """Parameters of one request; ``points`` None asks for every sample."""
+        params: Params = {
+            "measurement": literal(self.measurement),
+            "field": literal(field),
+            "node": literal(node) if node is not None else None,
+            "start": self.range.start,
+            "stop": self.range.stop,
+            **{_TAG + name: value for name, value in self.tags},
+        }
+        if self.fn != REDUCED:
+            params |= {"every": self.every or "1m", "fn": self.fn}
+        elif points is not None:
+            params["points"] = points
+        return params
+
+    def requests(self, *, points: int | None) -> list[Params]:
+        """One request a field and chosen node; one for all nodes where none is chosen."""
+        nodes: tuple[str | None, ...] = self.nodes or (None,)
+        return [self.api(field, node, points=points) for field in self.fields for node in nodes]
+
+    def page(self) -> dict[str, str | list[str]]:
+        """As query parameters of the page."""
+        shown: dict[str, str | list[str]] = {
+            "m": self.measurement,
+            "f": list(self.fields),
+            "n": list(self.nodes),
+            "from": self.range.start,
+            "to": self.range.stop,
+            "fn": self.fn if self.fn != REDUCED else "",
+            "every": self.every,
+            "second": list(self.second),
+            "compare": "1" if self.compare else "",
+            **{_TAG + name: value for name, value in self.tags},
+        }
+        return {name: value for name, value in shown.items() if value}
+
+    def curl(self, api_url: str) -> list[str]:
+        """The requests as lines for a shell; the token comes from the file of the command line."""
+        lines = []
+        for params in self.requests(points=2000):
+            asked = urlencode({name: value for name, value in params.items() if value is not None})
+            url = shlex.quote(f"{api_url}/api/v1/query?{asked}")
+            lines.append(f'curl -H "Authorization: Bearer $(cat var/secrets/cli-token)" {url}')
+        return lines
+
+    def command(self) -> list[str]:
+        """The requests as ``iothub query`` lines."""
+        lines = []
+        for field in self.fields:
+            for node in self.nodes or (None,):
+                words = ["iothub", "query", f"{self.measurement}.{field}"]
+                words += ["--node", node] if node else []
+                words += [word for name, value in self.tags for word in ("--tag", f"{name}={value}")]
+                if self.range.stop == "now" and self.range.start.startswith("-"):
+                    words += ["--last", self.range.start[1:]]
+                else:
+                    words += ["--start", self.range.start, "--stop", self.range.stop]
+                words += ["--every", self.every or "1m", "--fn", self.fn] if self.fn != REDUCED else []
+                lines.append(shlex.join(words))
+        return lines
+
+
+def from_page(given: Mapping[str, list[str]]) -> Question:
+    """What a link says; whatever is missing or wrong takes its default."""
+
+    def one(name: str, default: str = "") -> str:
+        return (given.get(name) or [default])[-1]
+
+    fn = one("fn", REDUCED)
+    return Question(
+        measurement=one("m"),
+        fields=tuple(given.get("f", ())),
+        nodes=tuple(given.get("n", ())),
+        tags=tuple(sorted((name.removeprefix(_TAG), one(name)) for name in given if name.startswith(_TAG))),
+        range=Range(one("from", "-1h"), one("to", "now")),
+        fn=fn if fn in AGGREGATES else REDUCED,
+        every=one("every"),
+        second=tuple(given.get("second", ())),
+        compare=one("compare") == "1",
+    )
+
+
+def literal(text: str) -> str:
+    """A glob that matches ``text`` only."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text)

@@ -1,0 +1,271 @@
+"""**Explore**: from a measurement to a chart, to numbers, to a file; the address of the page is the view.
+
+address ─▶ Question ─▶ widgets ─▶ Question ─▶ address
+                                      └─▶ GET query (at most 2,000 points a series) ─▶ chart · table · statistics
+                                      └─▶ GET query (every sample) ─▶ CSV · Parquet · Arrow, when somebody asks
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from dashboard import fetch
+from dashboard.charts.lines import MOST_POINTS, lines
+from dashboard.data.exports import EXPORTS, export
+from dashboard.data.question import AGGREGATES, REDUCED, Question, from_page
+from dashboard.data.ranges import CUSTOM, PRESETS, Range, absolute, instant
+from dashboard.data.statistics import statistics
+from dashboard.data.tables import rows_of
+from dashboard.data.traces import Trace, shifted, traces_of
+from dashboard.data.units import unit_of
+from dashboard.data.zones import zone_or_utc
+from dashboard.session import client
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dashboard.client import Document
+
+#: More lines than this are no chart any more.
+_MOST_TRACES = 40
+_STEPS = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d")
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Explore")
+    known = {one["measurement"]: one for one in fetch.document("/measurements", slow=True)["items"]}
+    if not known:
+        st.info("Nothing is stored yet. As soon as a node publishes telemetry it can be explored here.")
+        return
+    asked = from_page({name: st.query_params.get_all(name) for name in st.query_params})
+    question = _range(_what(asked, known))
+    st.query_params.from_dict(question.page())
+    if not question.fields:
+        st.info("Choose at least one field.")
+        return
+    _answer(question)
+
+
+# -- what is asked -----------------------------------------------------------------------------------------------------
+
+
+def _what(asked: Question, known: dict[str, Document]) -> Question:
+    """Measurement, fields, nodes and tags."""
+    first, second, third = st.columns([2, 3, 3])
+    names = list(known)
+    measurement = first.selectbox(
+        "Measurement", names, index=names.index(asked.measurement) if asked.measurement in known else _favourite(names)
+    )
+    about = known[measurement]
+    fields = [one["field"] for one in about["fields"]]
+    wanted = [field for field in asked.fields if field in fields] or _first_fields(about)
+    chosen = second.multiselect("Fields", fields, default=wanted, key=f"fields {measurement}")
+    everyone = [one["node"] for one in fetch.items("/nodes", slow=True)]
+    nodes = third.multiselect(
+        "Nodes",
+        sorted({*everyone, *asked.nodes}),
+        default=list(asked.nodes),
+        placeholder=f"All that publish it ({about['nodes']})",
+    )
+    tags: list[tuple[str, str]] = []
+    if about["tags"]:
+        wanted_tags = dict(asked.tags)
+        for column, tag in zip(st.columns(max(len(about["tags"]), 3)), about["tags"], strict=False):
+            offered = ["", *tag["values"]]
+            given = wanted_tags.get(tag["tag"], "")
+            value = column.selectbox(
+                tag["tag"],
+                offered if given in offered else [*offered, given],
+                index=offered.index(given) if given in offered else len(offered),
+                format_func=lambda value: value or "all",
+                key=f"tag {measurement} {tag['tag']}",
+            )
+            if value:
+                tags.append((tag["tag"], value))
+    return dataclasses.replace(
+        asked, measurement=measurement, fields=tuple(chosen), nodes=tuple(nodes), tags=tuple(tags)
+    )
+
+
+def _range(asked: Question) -> Question:
+    """Range, aggregate, step, comparison and axes."""
+    first, second, third, fourth = st.columns([2, 2, 2, 2])
+    presets = [*PRESETS, CUSTOM]
+    shown = next((name for name, start in PRESETS.items() if asked.range == Range(start)), CUSTOM)
+    name = first.selectbox("Time range", presets, index=presets.index(shown))
+    chosen = Range(PRESETS[name]) if name != CUSTOM else asked.range
+    if name == CUSTOM:
+        chosen = _own_range(chosen)
+    fn = second.selectbox(
+        "Each point is",
+        AGGREGATES,
+        index=AGGREGATES.index(asked.fn),
+        help="Least and greatest keeps every peak. The others are one value for each step.",
+    )
+    every = ""
+    if fn == REDUCED:
+        third.selectbox("Step", ["automatic"], disabled=True)
+    else:
+        steps = list(dict.fromkeys([*_STEPS, *([asked.every] if asked.every else [])]))
+        every = third.selectbox("Step", steps, index=steps.index(asked.every) if asked.every in steps else 3)
+    right = fourth.multiselect(
+        "On the right axis", list(asked.fields), default=[field for field in asked.second if field in asked.fields]
+    )
+    compare = st.toggle("Compare with the period before", value=asked.compare)
+    return dataclasses.replace(asked, range=chosen, fn=fn, every=every, second=tuple(right), compare=compare)
+
+
+def _own_range(asked: Range) -> Range:
+    now = datetime.now(UTC)
+    try:
+        start, stop = asked.instants(now)
+    except ValueError:
+        start, stop = Range("-1h").instants(now)
+    left, right = st.columns(2)
+    begin = left.datetime_input("From (UTC)", value=start.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
+    end = right.datetime_input("To (UTC)", value=stop.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
+    if (begin, end) == (start.replace(tzinfo=None), stop.replace(tzinfo=None)):
+        return asked
+    return absolute(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+
+
+# -- what is answered --------------------------------------------------------------------------------------------------
+
+
+def _answer(question: Question) -> None:
+    now = datetime.now(UTC)
+    traces = _traces(question)
+    if len(traces) > _MOST_TRACES:
+        st.warning(f"{len(traces)} series were found; the first {_MOST_TRACES} are shown. Choose nodes or tags.")
+        traces = traces[:_MOST_TRACES]
+    earlier: list[Trace] = []
+    if question.compare:
+        before = dataclasses.replace(question, range=question.range.before(now))
+        length = instant(question.range.stop, now) - instant(question.range.start, now)
+        earlier = [shifted(trace, length, "before") for trace in _traces(before)[:_MOST_TRACES]]
+    if not traces and not earlier:
+        st.info("Nothing was stored in this range. Choose a longer one, or other nodes.")
+        _queries(question)
+        return
+    _chart(question, [*traces, *earlier], now)
+    table, figures, files, query = st.tabs(["Table", "Statistics", "Download", "As a query"])
+    with table:
+        st.dataframe(rows_of(traces), width="stretch", hide_index=True)
+    with figures:
+        st.dataframe(statistics([*traces, *earlier]), width="stretch", hide_index=True)
+    with files:
+        _downloads(question)
+    with query:
+        _queries(question)
+
+
+def _traces(question: Question) -> list[Trace]:
+    found: list[Trace] = []
+    for params in question.requests(points=MOST_POINTS):
+        found += traces_of(fetch.table(params))
+    return found
+
+
+def _chart(question: Question, traces: Sequence[Trace], now: datetime) -> None:
+    left = [field for field in question.fields if field not in question.second]
+    figure = lines(
+        traces,
+        unit=_unit(left),
+        second_axis={f"{question.measurement}.{field}" for field in question.second},
+        second_unit=_unit(question.second),
+        zone=zone_or_utc(st.context.timezone),
+        height=440,
+    )
+    figure.update_layout(dragmode="select", selectdirection="h")
+    event: Any = st.plotly_chart(
+        figure, width="stretch", key="explore", on_select="rerun", selection_mode="box", config={"displaylogo": False}
+    )
+    words = [trace for trace in traces if trace.is_text]
+    if words:
+        st.caption("Words are in the table below.")
+    zoomed = _selected(event)
+    if zoomed is not None:
+        _go(dataclasses.replace(question, range=zoomed))
+    st.caption("Drag across the chart to look closer; the detail is fetched.")
+    back, out, ahead, _ = st.columns([1, 1, 1, 5])
+    if back.button("Earlier", icon=":material/chevron_left:", width="stretch"):
+        _go(dataclasses.replace(question, range=question.range.moved(now, -0.5)))
+    if out.button("Wider", icon=":material/zoom_out:", width="stretch"):
+        _go(dataclasses.replace(question, range=question.range.wider(now)))
+    if ahead.button("Later", icon=":material/chevron_right:", width="stretch"):
+        _go(dataclasses.replace(question, range=question.range.moved(now, 0.5)))
+
+
+def _selected(event: Any) -> Range | None:
+    """The stretch of time that was dragged over."""
+    boxes = event.get("selection", {}).get("box", []) if event else []
+    if not boxes or len(boxes[0].get("x", [])) != 2:  # noqa: PLR2004  from, to
+        return None
+    zone = zone_or_utc(st.context.timezone)
+    ends = sorted(_from_wall(str(text), zone) for text in boxes[0]["x"])
+    return absolute(ends[0], ends[1])
+
+
+def _from_wall(text: str, zone: str) -> datetime:
+    return datetime.fromisoformat(text[:26]).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _go(question: Question) -> None:
+    """Show another view: as if its link had been opened."""
+    for name in list(st.session_state):
+        if str(name).startswith(("fields ", "tag ", "explore")):
+            del st.session_state[name]
+    st.query_params.from_dict(question.page())
+    st.rerun()
+
+
+def _downloads(question: Question) -> None:
+    st.write("Every sample of the range, not only the points of the chart.")
+    for column, (name, about) in zip(st.columns(len(EXPORTS)), EXPORTS.items(), strict=True):
+        column.download_button(
+            name,
+            data=partial(_file, name, question),
+            file_name=f"{question.measurement}.{about.ending}",
+            mime=about.media,
+            icon=":material/download:",
+            width="stretch",
+            on_click="ignore",
+        )
+
+
+def _file(name: str, question: Question) -> bytes:
+    return export(name, [fetch.table(params) for params in question.requests(points=None)])
+
+
+def _queries(question: Question) -> None:
+    st.write("On the machine of the hub:")
+    st.code("\n".join(question.command()), language="shell")
+    st.write("Over HTTP:")
+    st.code("\n".join(question.curl(client().url)), language="shell")
+    st.write("The address of this page shows this view to everybody who may see it.")
+
+
+def _favourite(names: Sequence[str]) -> int:
+    """What most hosts have, before what merely comes first in the alphabet."""
+    return names.index("cpu") if "cpu" in names else 0
+
+
+def _first_fields(about: Document) -> list[str]:
+    fields = [one["field"] for one in about["fields"]]
+    numbers = [one["field"] for one in about["fields"] if one["kind"] == "number"]
+    for usual in ("usage", "used_percent", "temperature", "value"):
+        if usual in fields:
+            return [usual]
+    return (numbers or fields)[:1]
+
+
+def _unit(fields: Sequence[str]) -> str:
+    units = {unit_of(field) for field in fields}
+    return units.pop() if len(units) == 1 else ""
