@@ -32,8 +32,8 @@ MOST_ROWS: Final = 100_000
 _FIRST_SLICE_NS: Final = 3600 * NS_PER_S
 _LONGEST_SLICE_NS: Final = 24 * 3600 * NS_PER_S
 _SHORTEST_SLICE_NS: Final = NS_PER_S
-#: A learned cadence needs some samples first.
-_LEARN_NS: Final = 3600 * NS_PER_S
+#: What held already, and how often samples come, must be known before the range begins.
+_WARM_UP_NS: Final = 3600 * NS_PER_S
 
 
 class BacktestError(Exception):
@@ -120,8 +120,7 @@ def _filters(rule: Rule, node: str | None) -> list[SeriesFilter]:
 def _warm_up_ns(rule: Rule) -> int:
     """How long before the range the rule begins to listen."""
     longest_s = max((c.window.over for c in rule.conditions if c.window is not None), default=0.0)
-    learn_ns = _LEARN_NS if any(c.absent == "auto" for c in rule.conditions) else 0
-    return round((longest_s + rule.hold) * NS_PER_S) + learn_ns
+    return round((longest_s + rule.hold) * NS_PER_S) + _WARM_UP_NS
 
 
 async def _frames(store: Store, chosen: SeriesFilter, start_ns: int, stop_ns: int) -> list[Frame]:

@@ -81,7 +81,7 @@ class Engine:
         return self._observe(points, now_ns, system=True)
 
     def tick(self, now_ns: int) -> list[RuleEvent]:
-        """What time alone brings about: ``for``, ``clear_for``, absence. Cheap; call it once a second or more often."""
+        """What time alone brings about: ``for``, ``clear_for``, absence. Cheap; call it once a second or more."""
         out: list[RuleEvent] = []
         for what in self._tables.timers.due(now_ns):
             if isinstance(what, Cell):
@@ -146,8 +146,8 @@ class Engine:
     def restore(self, state: EngineState, now_ns: int, *, grace_ns: int = GRACE_NS) -> list[RuleEvent]:
         """Go on where ``state`` was saved, with today's rules; call it once, before the first points.
 
-        Timers of ``for`` and ``clear_for`` go on (those that ended meanwhile end ``grace_ns`` from now, so that what the
-        broker kept comes first); absence counts from now. What changed rules had firing is resolved.
+        Timers of ``for`` and ``clear_for`` go on (those that ended meanwhile end ``grace_ns`` from now, so that what
+        the broker kept comes first); absence counts from now. What changed rules had firing is resolved.
         """
         return thaw(self._tables, state, now_ns, grace_ns)
 

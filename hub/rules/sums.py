@@ -2,8 +2,9 @@
 
 :class:`ExactSum` holds its value as a few non-overlapping floats (J. R. Shewchuk, *Adaptive Precision Floating-Point
 Arithmetic*, 1997; what :func:`math.fsum` does in one go): taking away what was added leaves no residue, whatever the
-sizes of the others. :class:`Moments` adds the sum of squares about a centre near the mean, :class:`Line` what a line of
-least squares needs. Adding and removing is O(1); moving the centre is O(n), and due once the window has moved far.
+sizes of the others. :class:`Total` is count and sum, :class:`Moments` adds the sum of squares about a centre near the
+mean, :class:`Line` what a line of least squares needs. Adding and removing is O(1); moving the centre is O(n), and due
+once the window has moved far.
 """
 
 from __future__ import annotations
@@ -51,10 +52,34 @@ class ExactSum:
         return math.fsum(self._parts)
 
 
-class Moments:
-    """Count, sum and squares about a centre."""
+class Total:
+    """Count and sum."""
 
     def __init__(self) -> None:
+        self.count = 0
+        self._sum = ExactSum()
+
+    def add(self, ts_ns: int, value: float) -> None:  # noqa: ARG002  times matter to lines
+        self.count += 1
+        self._sum.add(value)
+
+    def remove(self, ts_ns: int, value: float) -> None:  # noqa: ARG002
+        """Take a sample away that was added."""
+        self.count -= 1
+        self._sum.add(-value)
+
+    def sum(self) -> float:
+        return self._sum.value()
+
+    def mean(self) -> float:
+        return self._sum.value() / self.count
+
+
+class Moments(Total):
+    """With squares about a centre."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self._begin(0, 0.0)
 
     def add(self, ts_ns: int, value: float) -> None:
@@ -63,14 +88,7 @@ class Moments:
         self._take(ts_ns, value, 1)
 
     def remove(self, ts_ns: int, value: float) -> None:
-        """Take a sample away that was added."""
         self._take(ts_ns, value, -1)
-
-    def sum(self) -> float:
-        return self._sum.value()
-
-    def mean(self) -> float:
-        return self._sum.value() / self.count
 
     def squares(self, samples: Iterable[tuple[int, float]]) -> float:
         """Sum of the squared distances from the mean; ``samples`` are all that were added, in case the centre moves."""

@@ -13,13 +13,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hub.rules.model import Fn
-from hub.rules.sums import Line, Moments
+from hub.rules.sums import Line, Moments, Total
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    _Figures = TypeVar("_Figures", Moments, Line)
+    _Figures = TypeVar("_Figures", Total, Moments, Line)
 
 #: A window holds no more samples than this; the oldest leave early.
 MAX_SAMPLES: Final = 100_000
@@ -38,6 +38,7 @@ class Window:
         self._times: deque[int] = deque()
         self._values: deque[float] = deque()
         self._huge = 0
+        self._total: Total | None = None
         self._moments: Moments | None = None
         self._line: Line | None = None
         self._extremes: _Extremes | None = None
@@ -53,7 +54,9 @@ class Window:
     def need(self, *fns: Fn) -> None:
         """Keep up what these functions need, from now on and for the samples that are there."""
         for fn in fns:
-            if fn in {Fn.MEAN, Fn.SUM, Fn.STDDEV} and self._moments is None:
+            if fn in {Fn.MEAN, Fn.SUM} and self._total is None:
+                self._total = self._filled(Total())
+            elif fn is Fn.STDDEV and self._moments is None:
                 self._moments = self._filled(Moments())
             elif fn in {Fn.SLOPE, Fn.PREDICT} and self._line is None:
                 self._line = self._filled(Line())
@@ -109,16 +112,12 @@ class Window:
     def _moment(self, fn: Fn) -> float:
         if self._huge:
             return _anew(fn, self._values)
-        if self._moments is None:
-            self.need(fn)
-        moments = self._moments
-        if moments is None:
+        self.need(fn)
+        if fn is Fn.STDDEV and self._moments is not None:
+            return math.sqrt(self._moments.squares(self.samples()) / (self._moments.count - 1))
+        if self._total is None:
             raise AssertionError(fn)
-        if fn is Fn.SUM:
-            return moments.sum()
-        if fn is Fn.MEAN:
-            return moments.mean()
-        return math.sqrt(moments.squares(self.samples()) / (moments.count - 1))
+        return self._total.sum() if fn is Fn.SUM else self._total.mean()
 
     def _on_line(self, fn: Fn, ahead_ns: int) -> float | None:
         newest_ns = self._times[-1]
@@ -146,7 +145,7 @@ class Window:
         if abs(value) > _HUGE:
             self._huge += 1 if add else -1
             return
-        for figures in (self._moments, self._line):
+        for figures in (self._total, self._moments, self._line):
             if figures is not None:
                 if add:
                     figures.add(ts_ns, value)

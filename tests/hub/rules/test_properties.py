@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hub.rules.engine import Engine
 from hub.rules.state import EngineState
 from tests.support.rules import at, point, rules
-from wire.point import Point
 
 if TYPE_CHECKING:
     from hub.rules.events import RuleEvent
+    from wire.point import Point
 
 RULES = rules(
     plain={"metric": "room.temperature", "above": {"warning": 3, "critical": 6}, "clear": 2},
