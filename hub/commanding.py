@@ -83,8 +83,9 @@ class Commanding:
             keep_total_bytes=settings.output_total_bytes,
             clock_ns=clock_ns,
         )
-        self.recorder = Recorder(self.book, topics, OperatorKeys(paths.operators), self._told)
-        self.sender = Sender(self.book, topics, self._told, clock_ns)
+        keys = OperatorKeys(paths.operators)
+        self.recorder = Recorder(self.book, topics, keys, self._told)
+        self.sender = Sender(self.book, topics, self._told, keys=keys, clock_ns=clock_ns)
         self.fleet = Fleet(self.book, self.sender, clock_ns)
         #: Replaced whenever a command takes a step; set then.
         self._stirred = asyncio.Event()

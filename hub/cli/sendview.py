@@ -157,7 +157,7 @@ def print_command(command: Command) -> None:
         )
         values["output digest"] = command.output_sha256
     if command.repeats:
-        values["seen again"] = f"{command.repeats} times"
+        values["seen again"] = "once" if command.repeats == 1 else f"{command.repeats} times"
     pairs({name: printable(value) for name, value in values.items()})
 
 

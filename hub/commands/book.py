@@ -280,7 +280,7 @@ def verified_file(connection: Connection, noted: Head | None) -> Finding:
 
 def _named(event: Seen) -> Seen:
     """A request without an id gets one of the hub's own, so that it can be told from others."""
-    return msgspec.structs.replace(event, id=f"~{event.at_ns:x}")
+    return msgspec.structs.replace(event, id=f"{life.NAMELESS}{event.at_ns:x}")
 
 
 def _with_asked(entry: Entry | None, nodes: Sequence[str] | None) -> Entry | None:

@@ -28,6 +28,8 @@ GRACE_NS: Final = 5 * NS_PER_S
 LONGEST_NS: Final = 3600 * NS_PER_S
 #: The journal's words for what should not happen; see :class:`hub.commands.oddities.Oddities`.
 ODD: Final = frozenset({"stray", "repeated", "ignored"})
+#: Begins the ids that the hub makes up for requests without one.
+NAMELESS: Final = "~"
 _NOBODY: Final = Who()
 
 
@@ -72,6 +74,9 @@ def seen(found: Command | None, request: Seen) -> tuple[Command | None, Step]:
         response_topic=request.response_topic,
         again=found is not None and found.origin is not Origin.REPLY,
     )
+    if command.id.startswith(NAMELESS):
+        command.state, command.ended_ns = State.UNANSWERED, request.at_ns
+        command.error = "it named no id: replies to it cannot be told from others"
     entry = _entry(command, "request", request.at_ns, **_request(command, request.digest))
     return command, Step(entry, _progress(command, request.at_ns))
 

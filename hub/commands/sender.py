@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from hub.commands.book import Book
+    from hub.commands.keys import OperatorKeys
     from hub.commands.model import Progress
     from hub.link import Link
     from wire.topics import Topics
@@ -66,15 +67,23 @@ class Sender:
         book: records each step.
         topics: the commands' topics.
         tell: called with progress once it is durable.
+        keys: tell whose signature a command carries.
         clock_ns: wall clock.
     """
 
     def __init__(
-        self, book: Book, topics: Topics, tell: Callable[[Sequence[Progress]], None], clock_ns: Callable[[], int]
+        self,
+        book: Book,
+        topics: Topics,
+        tell: Callable[[Sequence[Progress]], None],
+        *,
+        keys: OperatorKeys,
+        clock_ns: Callable[[], int],
     ) -> None:
         self._book = book
         self._topics = topics
         self._tell = tell
+        self._keys = keys
         self._clock_ns = clock_ns
         self._link: Link | None = None
         #: Numbers of commands that are being published now.
@@ -139,7 +148,7 @@ class Sender:
             id=body.id or "",
             command=wanted.command,
             origin=Origin.API,
-            who=Who(user=wanted.user, signer=body.operator if body.signature is not None else None),
+            who=self._who(wanted, body),
             requested_ns=self._clock_ns(),
             args=cut_json(body.args),
             payload=encode(body).decode(),
@@ -148,6 +157,12 @@ class Sender:
             state=State.SENDING,
             run=wanted.run,
         )
+
+    def _who(self, wanted: Wanted, body: messages.Command) -> Who:
+        if body.signature is None:
+            return Who(user=wanted.user)
+        verified = self._keys.check(body, wanted.node, wanted.command)
+        return Who(user=wanted.user, signer=body.operator, verified=verified)
 
     async def _check(self, made: Sequence[Command]) -> None:
         for command in made if len(made) == 1 else ():

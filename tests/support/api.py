@@ -15,15 +15,19 @@ from hub.api.parts import Health, HealthLink, Parts
 from hub.api.schemas import Broker
 from hub.api.server import serve
 from hub.broker.errors import AccountExists, NoSuchAccount
+from hub.commanding import Commanding
 from hub.config import Settings
+from hub.config_commands import CommandSettings
 from hub.ledger import Ledger
 from hub.live import Live
 from hub.nodes.database import sqlite_url
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
 from hub.nodes.users import Role, Scope
+from hub.paths import StatePaths
 from hub.rejects import Rejects
 from hub.store.memory import MemoryStore
+from wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -147,19 +151,24 @@ async def running_api(
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None,
 ) -> AsyncIterator[Api]:
     """Serve the API over an empty store; user ``admin`` has the password :data:`PASSWORD`."""
-    clock, made = Clock(), MemoryAccounts()
+    clock, made, live = Clock(), MemoryAccounts(), Live()
     health = [HEALTHY]
     async with (
         Registry(sqlite_url(folder / "hub.db"), hasher=CHEAP) as registry,
         store or MemoryStore(clock_ns=clock) as opened,
         Rejects(folder / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
         Ledger(folder / "ledger.db") as ledger,
+        contextlib.AsyncExitStack() as files,
     ):
+        commanding = await files.enter_async_context(
+            Commanding(CommandSettings(), StatePaths(folder), Topics(), live, registry, clock_ns=clock)
+        )
         parts = Parts(
+            commanding=commanding,
             store=opened,
             registry=registry,
             presence=Presence(90),
-            live=Live(),
+            live=live,
             settings=settings or Settings(),
             rejects=rejects,
             ledger=ledger,

@@ -236,7 +236,6 @@ def test_a_command_for_a_node_that_is_off_is_shown_as_waiting() -> None:
 
 def test_output_is_bounded_and_its_digest_covers_all_of_it(tmp_path: Path) -> None:
     async def digest(folder: Path, last: str) -> tuple[str, str]:
-        folder.mkdir()
         async with opened(folder, keep_bytes=10) as book:
             await book.observe(
                 [request(), *(reply(n, "output", "12345") for n in range(1, 5)), reply(5, "output", last)]
@@ -245,6 +244,9 @@ def test_output_is_bounded_and_its_digest_covers_all_of_it(tmp_path: Path) -> No
             kept = "".join(chunk.data for chunk in await book.output(found.number, after=-1, limit=10))
             assert (found.output_bytes, found.kept_bytes) == (21, 10)
             return found.output_digest, kept
+
+    for name in "12":
+        (tmp_path / name).mkdir()
 
     async def test() -> None:
         one, kept = await digest(tmp_path / "1", "a")
