@@ -13,6 +13,7 @@ newest samples that the store has beyond it, and then agrees with the registry (
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Self
 
@@ -64,6 +65,8 @@ _SLOW_NS: Final = NS_PER_S
 _MAINTAIN_S: Final = 3600.0
 #: What the hub cannot store for longer is an alert.
 _STORING_S: Final = 5.0
+#: What changes together is saved together.
+_SAVE_AFTER_S: Final = 0.5
 #: Taking the engine's state stops everything else: at most this share of the time.
 _SAVE_SHARE: Final = 0.02
 
@@ -132,7 +135,8 @@ class Alerting:
         #: Called when other rules or silences hold: notifications.
         self.on_look_again: list[Callable[[], None]] = []
         self._ticked_ns = self._slow_ns = 0
-        self._dirty = False
+        #: The engine's state has changed in a way that a crash must not undo.
+        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -252,14 +256,15 @@ class Alerting:
             await self.stats.tell(now_ns)
 
     async def _save_all(self) -> None:
-        every_s = self._settings.rules.save_every
         while True:
-            await asyncio.sleep(1.0 if self._dirty else every_s)
-            self._dirty = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.rules.save_every):
+                    await self._changed.wait()
+            await asyncio.sleep(_SAVE_AFTER_S)
+            self._changed.clear()
             began = time.perf_counter()
             await self._state_file.write(self.engine)
-            took_s = time.perf_counter() - began
-            await asyncio.sleep(took_s / _SAVE_SHARE)
+            await asyncio.sleep((time.perf_counter() - began) / _SAVE_SHARE)
 
     async def _maintain(self) -> None:
         while True:
@@ -274,13 +279,13 @@ class Alerting:
 
     def _replace(self, rules: RuleSet) -> None:
         self._apply(self.engine.replace(rules, self._clock_ns()))
-        self._dirty = True
+        self._changed.set()
         for listen in self.on_look_again:
             listen()
 
     def _apply(self, events: Iterable[RuleEvent]) -> None:
         if events:
-            self._dirty = True
+            self._changed.set()
             self.desk.apply(events)
 
     def _told(self, changes: Sequence[AlertChange]) -> None:
