@@ -91,10 +91,10 @@ def main(arguments: list[str]) -> None:
         return
     print(f"{NODES} nodes, {given.points} points of 5 numbers; µs of CPU a point\n")
     print(f"{'rules':>7}  {'case':8} {'first':>8} {'then':>8} {'events':>8} {'state ms':>9}")
-    for count, cases in figures.items():
+    for number, cases in figures.items():
         for case, found in cases.items():
             print(
-                f"{count:>7}  {case:8} {found['first_us']:8.2f} {found['us']:8.3f} {found['events']:8} "
+                f"{number:>7}  {case:8} {found['first_us']:8.2f} {found['us']:8.3f} {found['events']:8} "
                 f"{found['state_ms']:9.1f}"
             )
     print("\n10,000 rules to 10: " + ", ".join(f"{case} {times}×" for case, times in ratio.items()))

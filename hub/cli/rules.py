@@ -207,17 +207,21 @@ def _print_checked(path: Path, entries: dict[str, Entry], results: list[Checked]
             print(f"        {fault}")
     own = sum(entry.source is not Source.SHIPPED for entry in entries.values())
     failed = sum(bool(result.faults) for result in results)
-    tests = f"{len(results)} tests, {failed} failed" if results else "no tests"
-    print(f"{path}: {own} {'rule' if own == 1 else 'rules'}, {tests}.")
+    tests = f"{_counted(len(results), 'test')}, {failed} failed" if results else "no tests"
+    print(f"{path}: {_counted(own, 'rule')}, {tests}.")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _print_backtest(found: BacktestAnswer) -> None:
     from hub.cli.output import duration, local_time, paint, table
 
     print(
-        f"{found.name} from {local_time(found.start)} to {local_time(found.stop)}: {found.samples} samples, "
-        f"would have fired {found.fired} times, for {duration(found.firing_s)} in all"
-        + (f"; {found.cancelled} times not for long enough" if found.cancelled else "")
+        f"{found.name} from {local_time(found.start)} to {local_time(found.stop)}: {_counted(found.samples, 'sample')}, "
+        f"would have fired {_counted(found.fired, 'time')}, for {duration(found.firing_s)} in all"
+        + (f"; {_counted(found.cancelled, 'time')} not for long enough" if found.cancelled else "")
         + "."
     )
     if len(found.subjects) > 1:

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from dataclasses import replace
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hub.nodes.users import Role, Scope
-from hub.rules.book import RuleBook
-from tests.support.api import running_api
+from tests.support.rulesapi import with_rules
 from wire.point import NS_PER_S, Point, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from hub.rules.book import RuleBook
     from tests.support.api import Api
 
 HOT = {"metric": "room.temperature", "above": {"warning": 30}, "for": "1m"}
-
-
-@contextlib.asynccontextmanager
-async def with_rules(folder: Path) -> AsyncIterator[tuple[Api, RuleBook]]:
-    book = RuleBook(folder / "rules.toml")
-    async with running_api(folder) as api:
-        # The routes ask of the composition for its rules only.
-        alerting: Any = SimpleNamespace(rules=book)
-        api.app.state.parts = replace(api.parts, alerting=alerting)
-        yield api, book
 
 
 def scenario(folder: Path, body: Callable[[Api, RuleBook], Awaitable[None]]) -> None:

@@ -54,7 +54,7 @@ def test_what_was_delivered_again_after_a_restart_changes_nothing() -> None:
 
 
 def test_windows_and_learned_cadences_outlive_a_restart() -> None:
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "mean": {"metric": "room.temperature", "above": 30, "window": {"fn": "mean", "over": "60s", "least": 3}},
         "gone": {"metric": "room.temperature", "absent": "auto"},
     }
