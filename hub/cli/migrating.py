@@ -117,6 +117,8 @@ def _print(moved: Moved, verdict: Verdict, refused_file: str) -> None:
             f"{paint('refused')} {moved.refused}, with the reasons in {refused_file}; the embedded store still has them"
         )
     counted = f"{verdict.expected} values and log records of {verdict.series} series"
+    if verdict.rollup_rows:
+        counted += f", {verdict.rollup_rows} rows of roll-ups"
     if not verdict.differences:
         print(f"{paint('ok')} InfluxDB has all of them: {counted}, counted by series and day")
         return
@@ -140,6 +142,7 @@ def _plain(moved: Moved, verdict: Verdict) -> dict[str, Any]:
         "refused": moved.refused,
         "series": verdict.series,
         "expected": verdict.expected,
+        "rollup_rows_expected": verdict.rollup_rows,
         "differences": [
             {
                 "node": each.node,

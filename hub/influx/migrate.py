@@ -136,6 +136,11 @@ class Migration:
         rollup_rows = await self._rollups()
         return Moved(rows, rollup_rows, self.position.refused_total)
 
+    def move_again(self, part: Partition) -> None:
+        """Have the next run move a table of minutes or hours once more."""
+        if self.position.rollups.pop(part.table, None) is not None:
+            self._file.save(self.position)
+
     # ── private ──
 
     async def _open(self) -> None:
@@ -217,6 +222,7 @@ class Migration:
             now = self.export.fingerprint(part)
             if self.position.rollups.get(part.table) == now:
                 continue
+            self.position.refused.pop(part.table, None)
             done += await self._rollup(part, now[0])
             self.position.rollups[part.table] = now
             self._file.save(self.position)
@@ -238,6 +244,9 @@ class Migration:
                     lines = rolled_up_lines(encoder, self.export.catalog, batch)
                     refused = await self._patiently(partial(sender.send, lines))
                     self._file.note_refused([{"line": lines[at], "reason": why} for at, why in refused.items()])
+                    numbers = self.export.numbers(batch.ids)
+                    for at in refused:
+                        self.position.refuse(part.table, series_name(*self.export.catalog.name(numbers[at])))
                     done += len(batch.ids)
                     self._watcher.progress(done, total, part.table)
         return done

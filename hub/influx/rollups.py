@@ -16,7 +16,7 @@ from hub.influx.flux import made_once
 from hub.influx.wanted import rolled_up
 from hub.store.base import Fn, StoreUnavailable
 from hub.store.catalog import NUMBER
-from hub.store.influx_layout import ROLLED_UP, rolled_up_field
+from hub.store.influx_layout import ROLLED_UP, ROLLUPS, bucket_of, rolled_up_field
 from hub.store.influx_roll import count_as_integer
 from hub.store.influx_send import reason_of
 from hub.store.influx_server import Generation
@@ -46,14 +46,14 @@ _FLOATS: Final = tuple(fn for fn in ROLLED_UP if fn is not Fn.COUNT)
 
 
 async def policies(asker: Asker, server: Server, database: str) -> dict[str, bool]:
-    """The retention policies there are, and whether each is the default; none on 3.x.
+    """The retention policies there are, and whether each is the default; on 3.x the databases of roll-ups.
 
     Raises:
         StoreUnavailable: no answer, no such database, or no right to ask.
     """
     if server.generation is Generation.V3:
         await asker.ask(["SHOW MEASUREMENTS"])
-        return {}
+        return dict.fromkeys([each.name for each in ROLLUPS if await asker.has(bucket_of(database, each.name))], False)
     (answer,) = await asker.ask([f"SHOW RETENTION POLICIES ON {identifier(database)}"])
     found = {str(row[0]): bool(row[4]) for each in answer.series for row in each.values}
     if not found:  # what 2.x says where 1.x says that there is no such database

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Organisation of a server that is set up here, where the settings name none.
 _ORG: Final = "iothub"
+#: Users of the 1.x API; not documented, but what ``influx v1 auth`` of every 2.x asks.
+_USERS: Final = "/private/legacy/authorizations"
 
 
 async def set_up(access: Access, org: str, wanted: Wanted, accounts: Accounts, *, shorten: bool) -> AsyncIterator[Step]:
@@ -182,18 +184,33 @@ async def _token(
     actions: tuple[str, ...],
 ) -> Step:
     what = f"token of {account.name}: {' and '.join(actions)} {database}"
-    if token := account.secret():
-        async with Http(replace(access, token=token)) as http:
-            if (await Admin(http).try_influxql("SHOW MEASUREMENTS", database)).status != UNAUTHORISED:
-                return Step(Outcome.THERE, what, account.where)
-        note = f"the server does not take the {account.where}: remove it, and run this again to have one made"
-        return Step(Outcome.FAILED, what, note)
     permissions = [
         {"action": action, "resource": {"type": "buckets", "id": bucket_id, "orgID": org_id}}
         for bucket_id in buckets
         for action in actions
     ]
-    description = f"iothub: {account.name}, {database}"
-    body = {"orgID": org_id, "description": description, "permissions": permissions}
+    body = {"orgID": org_id, "description": f"iothub: {account.name}, {database}", "permissions": permissions}
+    if token := account.secret():
+        async with Http(replace(access, token=token)) as http:
+            if (await Admin(http).try_influxql("SHOW MEASUREMENTS", database)).status != UNAUTHORISED:
+                return Step(Outcome.THERE, what, account.where)
+        name, colon, password = token.partition(":")
+        if colon and (step := await _user(admin, name, password, body, Step(Outcome.MADE, what, account.where))):
+            return step
+        note = f"the server does not take the {account.where}: remove it, and run this again to have one made"
+        return Step(Outcome.FAILED, what, note)
     account.keep(str((await admin.json("POST", "/api/v2/authorizations", body=body))["token"]))
     return Step(Outcome.MADE, what, account.where)
+
+
+async def _user(admin: Admin, name: str, password: str, body: dict[str, Any], made: Step) -> Step | None:
+    """Make a user of the 1.x API, whose name and password together count as a token; None where the name is taken.
+
+    As the program ``influx v1 auth create`` does it: the only tokens of 2.x that can be known beforehand.
+    """
+    held = await admin.try_json("GET", _USERS, {"token": name})
+    if held.status != NOT_FOUND and found_in(held).get("authorizations"):
+        return None
+    number = (await admin.json("POST", _USERS, body={**body, "token": name, "status": "active"}))["id"]
+    await admin.json("POST", f"{_USERS}/{number}/password", body={"password": password})
+    return made

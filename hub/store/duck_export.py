@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hub.store import duck_state
 from hub.store.base import LogRecord
-from hub.store.catalog import Catalog, Ids, Times
+from hub.store.catalog import NUMBER, Catalog, Ids, Times
 from hub.store.duck_file import DuckFile, get_meta, partitions
 from hub.store.duck_rollup import roll_up
 from hub.store.logs import fields_from_json
-from hub.store.partition import NUMBERS, Kind
+from hub.store.partition import DAY_NS, NUMBERS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -94,6 +94,10 @@ class DuckExport:
         for _, ids, ts_ns, *columns in self._batches(query, 0, most):
             yield RollUps(ids, ts_ns, dict(zip(names, columns, strict=True)))
 
+    def numbers(self, ids: Iterable[int]) -> list[int]:
+        """Those of these series that are numbers, each as often as it is there: what has roll-ups elsewhere."""
+        return [number for number in map(int, ids) if self.catalog.kind[number] == NUMBER]
+
     def fingerprint(self, part: Partition) -> list[int]:
         """Differs between two states of a table of minutes or hours: its rows, and the samples in them."""
         with self._file.lease() as connection:
@@ -116,6 +120,15 @@ class DuckExport:
         with self._file.lease() as connection:
             rows = connection.execute(f"SELECT node, level, source, count(*) FROM ({union}) GROUP BY ALL").fetchall()
         return {(node, level, source): int(count) for node, level, source, count in rows}
+
+    def rollup_counts(self, part: Partition) -> dict[int, dict[int, int]]:
+        """How many rows of a table of minutes or hours each series has on each day, by the start of the day, ns."""
+        query = f"SELECT ts // {DAY_NS} * {DAY_NS}, series, count(*) FROM {part.table} GROUP BY ALL"
+        found: dict[int, dict[int, int]] = {}
+        with self._file.lease() as connection:
+            for day_ns, series, count in connection.execute(query).fetchall():
+                found.setdefault(int(day_ns), {})[int(series)] = int(count)
+        return dict(sorted(found.items()))
 
     def days(self) -> dict[int, list[Partition]]:
         """The tables of samples by the start of their day, ns."""

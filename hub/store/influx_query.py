@@ -48,6 +48,18 @@ class Asker:
             results += await self._ask(statements[start : start + step], database or self._database)
         return results
 
+    async def has(self, database: str) -> bool:
+        """Whether there is a database that we may read.
+
+        Raises:
+            StoreUnavailable: no answer, or no right to read.
+        """
+        try:
+            await self.ask(["SHOW MEASUREMENTS"], database=database)
+        except Missing:
+            return False
+        return True
+
     async def _ask(self, statements: Sequence[str], database: str) -> list[Result]:
         parameters, query = {"db": database, "epoch": "ns"}, joined(statements)
         if self._is_in_address:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from tests.support.compose import Json
 
 SCHEMA = ROOT / "tests" / "data" / "compose-spec" / "compose-spec.json"
-OURS = {"broker-init", "victoria-init", "hub", "agent"}
-ONE_SHOT = {"broker-init", "victoria-init"}
+INIT = {"influx1-init", "influx2-init", "influx3-init"}
+OURS = {"broker-init", "victoria-init", "hub", "agent", *INIT}
+ONE_SHOT = {"broker-init", "victoria-init", *INIT}
 
 
 def run_with(profile: str) -> dict[str, Json]:
@@ -102,7 +103,8 @@ def test_the_database_is_reached_by_hub_grafana_and_prometheus_only(profile: str
     model = compose({"COMPOSE_PROFILES": profile})
     assert model["networks"]["data"] == {"internal": True}
     on_it = {name for name, service in run_with(profile).items() if "data" in service.get("networks", [])}
-    assert on_it == {profile, "hub", "grafana", "prometheus"}
+    assert on_it - INIT == {profile, "hub", "grafana", "prometheus"}
+    assert on_it & INIT == {f"{profile}-init"} & INIT
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -152,6 +154,16 @@ def test_no_volume_is_left_over() -> None:
     assert {source for source in used if not source.startswith(".")} == set(model["volumes"])
 
 
+@pytest.mark.parametrize("profile", [profile for profile in PROFILES if profile != "victoria"])
+def test_the_database_is_set_up_as_the_hub_will_use_it(profile: str) -> None:
+    running = run_with(profile)
+    assert running["hub"]["depends_on"][f"{profile}-init"]["condition"] == "service_completed_successfully"
+    hub_settings, its = (
+        load(hub.config.Settings, None, environ=environment(running[name])).store for name in ("hub", f"{profile}-init")
+    )
+    assert its == hub_settings
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_variable_of_the_hub_is_a_setting(profile: str) -> None:
     settings = load(hub.config.Settings, None, environ=environment(run_with(profile)["hub"]))
@@ -180,7 +192,7 @@ def test_every_command_of_our_image_exists() -> None:
         with command.make_context("iothub", list(words), resilient_parsing=True) as context:
             found = command.get_command(context, words[0])  # type: ignore[attr-defined]  # it is a group
             assert found is not None, words
-        if words[0] == "broker":
+        if words[0] in {"broker", "influx"}:
             inner = found.commands[words[1]]
             options = {option for parameter in inner.params for option in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= options

@@ -15,7 +15,7 @@ import pytest
 
 from hub.broker import locate
 from tests.support.compose import environment, services
-from tests.support.influx import TOKEN, Influxd
+from tests.support.influx import Influxd
 from tests.support.mosquitto import Process, accepts, free_port
 from tests.support.sources import ROOT
 from tests.support.waiting import wait_until
@@ -37,23 +37,17 @@ class Stack:
         self.mqtt_port, self.api_port = free_port(), free_port()
         subprocess.run([ROOT / "scripts" / "secrets", folder / "secrets"], check=True, capture_output=True)
         self.influxd = Influxd(folder / "influxd", http="auth-enabled = true")
+        self.influxd._is_set_up = True  # by nobody: that is left to the service
         self.services = services({"COMPOSE_PROFILES": f"influx{self.influxd.generation}"})
         self.log = folder / "services.log"
 
     def secret(self, name: str) -> str:
         return (self.folder / "secrets" / name).read_text(encoding="utf-8").strip()
 
-    def set_up_database(self) -> None:
-        """What the image of the database does when it starts for the first time."""
-        if self.influxd.generation > 1:
-            (self.folder / "secrets" / "influx-hub").write_text(TOKEN)
-            self.influxd.create(DATABASE)
-            return
-        hub, reader = self.secret("influx-hub"), self.secret("influx-grafana-password")
-        self.ask(f"CREATE USER hub WITH PASSWORD '{hub}' WITH ALL PRIVILEGES", user=None)
-        self.ask(f"CREATE DATABASE {DATABASE}", user=("hub", hub))
-        self.ask(f"CREATE USER grafana WITH PASSWORD '{reader}'", user=("hub", hub))
-        self.ask(f"GRANT READ ON {DATABASE} TO grafana", user=("hub", hub))
+    @property
+    def init(self) -> str:
+        """The service that sets the database up."""
+        return f"influx{self.influxd.generation}-init"
 
     def ask(self, query: str, user: tuple[str, str] | None) -> Json:
         """One InfluxQL statement, as this user; the result."""
@@ -128,9 +122,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     for volume in ("hub", "agent", "broker", "credentials"):
         (made.folder / volume).mkdir(mode=0o700)
     with made.influxd:
-        made.set_up_database()
-        done = made.run("broker-init")
-        assert done.returncode == 0, done.stderr
+        for name in ("broker-init", made.init):
+            done = made.run(name)
+            assert done.returncode == 0, done.stdout + done.stderr
         with made.broker(), made.running("hub"):
             wait_until(lambda: accepts(made.api_port), 40, f"the hub answers; see {made.log}")
             with made.running("agent"):
@@ -149,9 +143,8 @@ def test_the_agent_of_the_stack_is_online_and_its_data_is_in_the_database(stack:
         return str(found.json().get("contact"))
 
     wait_until(lambda: contact() == "online", 30, f"the agent is online; see {stack.log}")
-    if stack.influxd.generation == 1:
-        reader = ("grafana", stack.secret("influx-grafana-password"))
-        wait_until(lambda: "series" in stack.ask('SELECT "usage" FROM "cpu" LIMIT 1', reader), 30, "rows for Grafana")
+    reader = ("grafana", stack.secret("influx-grafana-password"))
+    wait_until(lambda: "series" in stack.ask('SELECT "usage" FROM "cpu" LIMIT 1', reader), 30, "rows for Grafana")
 
 
 def test_the_health_check_passes(stack: Stack) -> None:
@@ -167,11 +160,28 @@ def test_prometheus_may_read_the_metrics_by_the_name_of_the_container(stack: Sta
 
 
 def test_the_account_of_grafana_can_read_and_nothing_else(stack: Stack) -> None:
-    if stack.influxd.generation > 1:
-        pytest.skip("its account is made by a script of InfluxDB's image, with a program of that image")
     reader = ("grafana", stack.secret("influx-grafana-password"))
     assert "error" not in stack.ask("SHOW MEASUREMENTS", reader)
     assert "error" in stack.ask('DROP MEASUREMENT "cpu"', reader)
+
+
+def test_the_data_source_of_grafana_reads_with_its_secret(stack: Stack) -> None:
+    """2.x takes name and password as a token, as grafana/datasources/influx2.yaml sends them."""
+    if stack.influxd.generation == 1:
+        pytest.skip("1.x has no tokens")
+    header = {"Authorization": f"Token {stack.secret('influx-grafana-token')}"}
+    query = {"db": DATABASE, "q": "SHOW MEASUREMENTS"}
+    assert httpx.get(f"{stack.influxd.url}/query", params=query, headers=header).status_code == 200
+    line = httpx.post(f"{stack.influxd.url}/write", params={"db": DATABASE}, content="x a=1", headers=header)
+    assert line.status_code in (401, 403)
+
+
+def test_roll_ups_are_set_up_and_setting_up_again_changes_nothing(stack: Stack) -> None:
+    done = stack.run(stack.init)
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    assert any("rollup_1h" in line for line in lines)
+    assert {line.split()[0] for line in lines[: lines.index("")]} == {"there"}
 
 
 def test_commands_in_the_container_of_the_hub_work(stack: Stack) -> None:
