@@ -9,7 +9,9 @@ from hub.alerts import model
 from hub.alerts.book import AlertFilter
 from hub.alerts.desk import Desk, NoSuchSilence
 from hub.alerts.lifecycle import NoSuchAlert, NotNow
+from hub.alerts.notify_records import NotificationFilter
 from hub.api.auth import ChangingCaller
+from hub.api.notify import notification
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import Glob, PageCursor, PageLimit, from_cursor, to_cursor
@@ -30,6 +32,9 @@ from hub.rules import events
 from hub.store.select import glob_matcher
 
 router = APIRouter(tags=["rules and alerts"])
+
+#: Of one alert that are shown beside it.
+_NOTIFICATIONS: Final = 50
 
 AlertId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 _State = Literal["open", "pending", "firing", "acknowledged", "resolved", "all"]
@@ -101,7 +106,11 @@ async def show_alert(alert_id: AlertId, parts: PartsOf) -> AlertDetail:
         )
         for row in await desk.book.history(alert_id)
     ]
-    return AlertDetail(**alert_view(alert, desk).model_dump(), history=history)
+    about = NotificationFilter(alert=alert_id)
+    told = await parts.notifier.book.page(about, limit=_NOTIFICATIONS) if parts.notifier is not None else []
+    return AlertDetail(
+        **alert_view(alert, desk).model_dump(), history=history, notifications=[notification(each) for each in told]
+    )
 
 
 @router.post("/alerts/{alert_id}/ack")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hub.api.schemas import Scalar, Time
+from hub.api.schemas_notify import Notification
 
 Severity = Literal["info", "warning", "critical"]
 AlertState = Literal["pending", "firing", "acknowledged", "resolved"]
@@ -68,6 +69,8 @@ class AlertDetail(Alert):
     """One alert with all that happened to it, oldest first."""
 
     history: list[AlertEvent]
+    #: The newest 50 messages to people about it, newest first; ``GET notifications?alert=`` has all.
+    notifications: list[Notification] = []
 
 
 class Acknowledgement(_Body):

@@ -74,6 +74,20 @@ def print_alert(found: AlertDetail) -> None:
             for row in found.history
         ],
     )
+    if found.notifications:
+        print()
+        table(
+            ("TIME", "TOLD", "OUTCOME", "MESSAGE"),
+            [
+                (
+                    local_time(each.created),
+                    each.channel,
+                    each.outcome,
+                    printable(each.title + (f"  ({each.error})" if each.error else "")),
+                )
+                for each in found.notifications
+            ],
+        )
 
 
 def print_silences(found: Sequence[Silence]) -> None:

@@ -77,7 +77,7 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802  its name
         if self.refusal:
             return self.refusal
-        self.mails.append(message_from_bytes(envelope.original_content or b"", policy=policy.default))  # type: ignore[arg-type]  # typeshed's policy
+        self.mails.append(message_from_bytes(envelope.original_content or b"", policy=policy.default))
         return "250 OK"
 
     @property

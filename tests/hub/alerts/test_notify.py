@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 from wire.settings import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
     from pathlib import Path
 
     from hub.alerts.model import Alert
@@ -88,8 +88,8 @@ async def notifying(
                 await running
 
 
-def told(work: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(work(), 60))  # type: ignore[arg-type]  # a coroutine function
+def told(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(asyncio.wait_for(work(), 60))
 
 
 async def outcomes(running: Running) -> list[Outcome]:
@@ -237,7 +237,7 @@ def test_what_nobody_took_is_given_up_after_a_while_and_said(tmp_path: Path, hoo
 def test_more_than_may_wait_for_a_channel_pushes_the_oldest_out(tmp_path: Path, hook: Webhook) -> None:
     async def work() -> None:
         hook.status = 500
-        slow = {"queue": 2, "retry_first": 60, "retry_most": 60}
+        slow: dict[str, Any] = {"queue": 2, "retry_first": 60, "retry_most": 60}
         async with notifying(tmp_path, {"hook": hook.url}, {"group_by": ("node",)}, **slow) as running:
             running.say(firing(1))
             await eventually(lambda: hook.tries == 1)
