@@ -7,7 +7,9 @@ import sys
 
 #: Name → module with ``main(argv)``; imported when it is wanted.
 BENCHMARKS = {
+    "alerts": "bench.alerts",
     "backlog": "bench.backlog",
+    "commands": "bench.commands",
     "faults": "bench.faults",
     "ingest": "bench.ingest",
     "latency": "bench.latency",

@@ -134,6 +134,10 @@ class HubProcess:
         """A JSON answer of the API, asked with the token of the local CLI."""
         return json.loads(self._ask(f"/api/v1/{path}?{urllib.parse.urlencode(query)}"))
 
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        """Send JSON to the API; its answer."""
+        return json.loads(self._ask(f"/api/v1/{path}", json.dumps(body).encode()))
+
     def health(self) -> dict[str, Any]:
         """``/health`` with its links, whatever the status."""
         found: dict[str, Any] = json.loads(self._ask("/health"))
@@ -164,9 +168,10 @@ class HubProcess:
         """Memory it holds now."""
         return int(self.process.memory_info().rss)
 
-    def _ask(self, path: str) -> bytes:
+    def _ask(self, path: str, body: bytes | None = None) -> bytes:
         token = (self.state / "secrets" / "cli-token").read_text(encoding="utf-8").strip()
-        request = urllib.request.Request(self._url + path, headers={"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self._url + path, data=body, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:
                 found: bytes = answer.read()

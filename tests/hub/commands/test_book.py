@@ -119,7 +119,7 @@ def test_states_and_the_chain_outlive_a_restart(tmp_path: Path) -> None:
 def test_what_is_delivered_again_changes_nothing(tmp_path: Path) -> None:
     async def test() -> None:
         async with opened(tmp_path) as book:
-            events = [request(), reply(0, "accepted"), reply(1, "output", "x"), reply(2, "done")]
+            events: list[Seen | Answer] = [request(), reply(0, "accepted"), reply(1, "output", "x"), reply(2, "done")]
             await book.observe(events)
             head, found = book.head, await only(book)
             await book.observe([request(again=True), *events[1:]])
