@@ -85,6 +85,13 @@ class Client:
         answer: Document = self._request("GET", "/health", headers=headers).json()
         return answer
 
+    def metrics(self, token: str) -> str:
+        """The hub's own figures, as Prometheus reads them."""
+        response = self._request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+        if response.is_error:
+            raise _refusal(response)
+        return response.text
+
     def log_in(self, user: str, password: str) -> Document:
         """A token: ``{"token", "expires", "user", "role", "scope"}``; ``Refused`` says why not."""
         body = {"user": user, "password": password, "scope": "full"}

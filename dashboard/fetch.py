@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import streamlit as st
 
+from dashboard.data.metrics import Reading, figures
 from dashboard.session import client, refresh_s, viewer
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def table(params: Params, *, slow: bool = False) -> pa.Table:
     """Samples or aggregates of ``/query``, a row each: time, node, measurement, tag.…, field, value."""
     who = viewer()
     return _table(_rights(who.user, who.role), _key(params), _moment(slow=slow), who.token)
+
+
+def health() -> Document:
+    """The chain of ``/health``: ``{"status", "broken", "links": [{"name", "ok", "detail"}]}``."""
+    return _health(_moment(slow=False), viewer().token)
+
+
+def reading() -> Reading:
+    """The hub's own figures."""
+    return _reading(_moment(slow=False), viewer().token)
 
 
 def forget() -> None:
@@ -80,3 +91,15 @@ def _table(rights: str, params: _Key, moment: int, _token: str) -> pa.Table:
     del rights, moment
     body = client().bytes_of("/query", _token, dict(params), "application/vnd.apache.arrow.stream")
     return pa.ipc.open_stream(body).read_all()
+
+
+@st.cache_data(ttl=_SLOW_S, show_spinner=False)
+def _health(moment: int, _token: str) -> Document:
+    del moment
+    return client().health(_token)
+
+
+@st.cache_data(ttl=_SLOW_S, show_spinner=False)
+def _reading(moment: int, _token: str) -> Reading:
+    del moment
+    return Reading(time.monotonic(), figures(client().metrics(_token)))

@@ -19,7 +19,7 @@ def main() -> None:
     st.set_page_config(page_title="iothub", page_icon=str(_ICON), layout="wide")
     page = st.navigation(
         [
-            st.Page(overview.page, title="Overview", icon=":material/home:", url_path="overview", default=True),
+            st.Page(overview.page, title="Overview", icon=":material/home:", default=True),
             st.Page(explore.page, title="Explore", icon=":material/query_stats:", url_path="explore"),
         ]
     )

@@ -17,8 +17,8 @@ from starlette.routing import Route
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-#: Addresses of the pages; the first is also at ``/``.
-PATHS: Final = ("overview", "node", "explore", "logs", "alerts", "rules", "commands", "ingest", "admin")
+#: Addresses of the pages beside the first, which is at ``/``.
+PATHS: Final = ("node", "explore", "logs", "alerts", "rules", "commands", "ingest", "admin")
 _WHERE: Final = (
     '<script>window.__streamlit={BACKEND_BASE_URL:location.origin+"/",MAIN_PAGE_BASE_URL:location.origin+"/"}</script>'
 )
