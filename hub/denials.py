@@ -3,7 +3,9 @@
     New connection from 10.0.0.7:50122 on port 8883.          remembered until the next two lines
     New client connected from 10.0.0.7:50122 as dev1 (…)      let in
     Client <unknown> disconnected, not authorised.            refused: credentials
-    Client <unknown> disconnected due to protocol error.      refused: protocol (malformed, TLS, no MQTT)
+    Client <unknown> disconnected due to protocol error.      refused: protocol (malformed, no MQTT)
+    Client <unknown> disconnected: Protocol error.            refused: TLS (no or a bad certificate, too old)
+    Client connection from 10.0.0.7 failed: error:0A00009C…   refused: TLS (not spoken at all)
     Client dev1 already connected, closing old connection.    takeover: same client id and account, twice
 
 Mosquitto names no address in a refusal, so it is told from the connections that were not let in yet: exact when there
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 #: Levels notice, warning and error, to subscribe to.
 TOPICS: Final = ("$SYS/broker/log/N", "$SYS/broker/log/W", "$SYS/broker/log/E")
 #: Why somebody was turned away.
-KINDS: Final = ("credentials", "protocol", "size", "takeover")
+KINDS: Final = ("credentials", "protocol", "tls", "size", "takeover")
 _KEPT: Final = 1000
 #: Connections that neither got in nor went: more are of a flood, and the oldest are forgotten.
 _MOST_PENDING: Final = 1000
@@ -39,6 +41,7 @@ _TOLD_EVERY_S: Final = 60.0
 _ARRIVED: Final = re.compile(r"New connection from (\S+?):(\d+) on port")
 _LET_IN: Final = re.compile(r"New client connected from (\S+?):(\d+) as (\S+)")
 _REFUSED: Final = re.compile(r"Client (.+?) disconnected(?:, | due to |: )(.+?)\.?$")
+_NO_TLS: Final = re.compile(r"Client connection from (\S+) failed: ")
 _TAKEN_OVER: Final = re.compile(r"Client (.+) already connected, closing old connection")
 _WENT: Final = re.compile(r"Client <unknown> (?:closed its connection|has exceeded timeout)")
 _UNKNOWN: Final = "<unknown>"
@@ -90,10 +93,12 @@ class Denials:
             self._pending.pop(f"{found[1]}:{found[2]}", None)
         elif _WENT.search(line) and self._pending:
             self._pending.popitem(last=False)
+        elif found := _NO_TLS.search(line):
+            self._deny("tls", "", (found[1],), line)
         elif found := _TAKEN_OVER.search(line):
             self._deny("takeover", found[1], (), line)
         elif found := _REFUSED.search(line):
-            self._refused(found[1], found[2], line)
+            self._refused(found[1], "TLS" if ": Protocol error" in line else found[2], line)
 
     def _refused(self, client: str, why: str, line: str) -> None:
         kind = _kind(why)
@@ -132,6 +137,8 @@ def _kind(why: str) -> str | None:
     match why.lower():
         case "not authorised" | "not authorized":
             return "credentials"
+        case "tls":
+            return "tls"
         case "protocol error" | "malformed packet":
             return "protocol"
         case "packet too large" | "oversize packet":

@@ -47,7 +47,7 @@ class Denial(BaseModel):
     """One who was turned away by the broker."""
 
     at: Time
-    #: ``credentials``, ``protocol``, ``size``, or ``takeover``: a second connection with the same client id and account.
+    #: ``credentials``, ``protocol``, ``tls``, ``size``, or ``takeover``: a second connection of the same account.
     kind: str
     #: Client id, where it got so far.
     client: str
