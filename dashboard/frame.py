@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dashboard import fetch
 from dashboard.errors import ApiAway, Refused, SignedOut
-from dashboard.session import PAUSED, refresh_s, run_every
+from dashboard.session import PAUSED, client, refresh_s, run_every, viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
+    from dashboard.client import Document
     from dashboard.identity import Identity
 
 
@@ -41,6 +43,16 @@ def live(draw: Callable[[], None]) -> None:
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
     st.fragment(guarded, run_every=run_every())()
+
+
+def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Document | None:
+    """Do something for the viewer; what goes wrong is said and gives None. Later looks are at fresh answers."""
+    answer: Document | None = None
+    with said():
+        response = client().send(method, path, viewer().token, json=body)
+        fetch.forget()
+        answer = response.json() if response.content else {}
+    return answer  # noqa: RET504  what is inside may end early
 
 
 def sidebar(who: Identity) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import explore, overview
+from dashboard.views import explore, ingest, logs, overview
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -21,6 +21,8 @@ def main() -> None:
         [
             st.Page(overview.page, title="Overview", icon=":material/home:", default=True),
             st.Page(explore.page, title="Explore", icon=":material/query_stats:", url_path="explore"),
+            st.Page(logs.page, title="Logs", icon=":material/article:", url_path="logs"),
+            st.Page(ingest.page, title="Ingest", icon=":material/input:", url_path="ingest"),
         ]
     )
     with said():

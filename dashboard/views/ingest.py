@@ -1,0 +1,146 @@
+"""**Ingest**: what became of every message, what was refused and why, and whether broker and store keep up."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import fetch
+from dashboard.data import ledger
+from dashboard.data.hexdump import hexdump
+from dashboard.data.times import ago
+from dashboard.frame import act, live, plain
+from dashboard.session import viewer
+
+if TYPE_CHECKING:
+    from dashboard.client import Document
+
+_MOST_REJECTS = 500
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Ingest")
+    live(_chain)
+    books, rejects, flow = st.tabs(["Ledger", "Refused messages", "Broker and store"])
+    with books:
+        live(_ledger)
+        with st.expander("By hour"):
+            live(_hours)
+    with rejects:
+        _rejects()
+    with flow:
+        live(_flow)
+
+
+def _chain() -> None:
+    health = fetch.health()
+    links = health["links"] or []
+    for column, link in zip(st.columns(max(len(links), 1)), links, strict=False):
+        sign = ":green-badge[:material/check: holds]" if link["ok"] else ":red-badge[:material/link_off: broken]"
+        with column.container(border=True):
+            st.markdown(f"**{link['name'].capitalize()}** {sign}")
+            st.caption(plain(link["detail"]))
+
+
+def _ledger() -> None:
+    found = fetch.items("/ledger")
+    sums = ledger.totals(found)
+    equation = (
+        f"{sums['received']:,} received = {sums['stored']:,} stored + {sums['refused']:,} refused + "
+        f"{sums['duplicate']:,} duplicate + {sums['handled']:,} handled"
+    )
+    if ledger.balances(sums):
+        st.success(f"Every message is accounted for: {equation}.", icon=":material/balance:")
+    else:
+        st.error(f"The books do not balance: {equation}; {sums['unaccounted']:,} unaccounted.")
+    if sums["missing"]:
+        st.warning(f"{sums['missing']:,} messages that nodes numbered never came.")
+    st.dataframe(ledger.rows(found), width="stretch", hide_index=True)
+
+
+def _hours() -> None:
+    st.dataframe(ledger.rows(fetch.items("/ledger/hours", most=500)), width="stretch", hide_index=True)
+
+
+def _flow() -> None:
+    shown = fetch.reading().figures
+    names = {
+        "Held by the broker": "iothub_broker_held_messages",
+        "Dropped by the broker": "iothub_broker_dropped_messages",
+        "Read, not yet acknowledged": "iothub_in_flight_messages",
+        "Connections to the broker": "iothub_link_connects",
+        "Values stored": "iothub_values_stored_total",
+        "Values of another type": "iothub_type_clashes_total",
+    }
+    for column, (label, name) in zip(st.columns(3) * 2, names.items(), strict=True):
+        column.metric(label, f"{shown.get(name, 0):,.0f}", border=True)
+    spool = {name: value for name, value in shown.items() if name.startswith("iothub_spool_")}
+    if spool:
+        st.subheader("Spool")
+        st.dataframe(
+            [{"Figure": name.removeprefix("iothub_spool_"), "Value": value} for name, value in spool.items()],
+            hide_index=True,
+        )
+
+
+# -- rejects -----------------------------------------------------------------------------------------------------------
+
+
+def _rejects() -> None:
+    figures = fetch.document("/rejects/figures")
+    share = figures["size_bytes"] / figures["max_bytes"] if figures["max_bytes"] else 0
+    st.write(
+        f"{figures['kept']:,} kept ({figures['size_bytes']:,} bytes, {share:.0%} of what may be), "
+        f"{figures['replayed']:,} replayed, {figures['evicted']:,} given up because there was no room."
+    )
+    found = fetch.items("/rejects", most=_MOST_REJECTS)
+    if not found:
+        st.info("Nothing was refused. What cannot be decoded or stored is kept here, with its bytes and the reason.")
+        return
+    event = st.dataframe(
+        [
+            {
+                "Number": one["id"],
+                "Came": ago(one["arrived"]),
+                "Topic": one["topic"],
+                "Reason": one["reason"],
+                "Detail": one["detail"],
+                "Bytes": one["size_bytes"],
+                "State": one["state"],
+            }
+            for one in found
+        ],
+        width="stretch",
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="rejects",
+    )
+    chosen = event["selection"]["rows"]
+    if not chosen:
+        st.caption("Choose a row to see its bytes.")
+        return
+    _reject(found[chosen[0]])
+
+
+def _reject(row: Document) -> None:
+    whole = fetch.document(f"/rejects/{row['id']}")
+    st.subheader(f"Message {whole['id']}")
+    st.markdown(f"{plain(whole['topic'])} · **{plain(whole['reason'])}**: {plain(whole['detail'])}")
+    st.code(hexdump(base64.b64decode(whole["payload"])), language=None)
+    if not viewer().may_change:
+        return
+    if st.button("Replay", icon=":material/replay:", help="Today's decoder has another go, at the original time."):
+        outcome = act("POST", f"/rejects/{whole['id']}/replay")
+        if outcome is None:
+            return
+        if outcome["replayed"]:
+            st.success("It is stored now, at its original time.", icon=":material/check:")
+        elif outcome["refused"]:
+            again = fetch.document(f"/rejects/{whole['id']}")
+            st.warning(f"Refused once more: {plain(again['detail'])}")
+        else:
+            st.info("Somebody was faster: it is not there any more.")

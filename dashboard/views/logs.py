@@ -1,0 +1,83 @@
+"""**Logs**: search the records of all nodes, or follow them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import fetch
+from dashboard.data.ranges import PRESETS
+from dashboard.data.times import clock
+from dashboard.data.zones import zone_or_utc
+from dashboard.frame import live, said
+
+_LEVELS = ("all", "debug", "info", "warning", "error", "critical")
+_MOST = 1_000
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Logs")
+    asked = st.query_params
+    first, second, third, fourth = st.columns([3, 2, 2, 2])
+    text = first.text_input("Contains", value=asked.get("text", ""), placeholder="any text", icon=":material/search:")
+    nodes = ["", *sorted(node["node"] for node in fetch.items("/nodes", slow=True))]
+    given = asked.get("node", "")
+    node = second.selectbox(
+        "Node", nodes, index=nodes.index(given) if given in nodes else 0, format_func=lambda name: name or "all nodes"
+    )
+    level = third.selectbox(
+        "Level, at least", _LEVELS, index=_LEVELS.index(asked["level"]) if asked.get("level") in _LEVELS else 0
+    )
+    names = list(PRESETS)
+    shown = next((i for i, start in enumerate(PRESETS.values()) if start == asked.get("from")), 1)
+    span = fourth.selectbox("Time range", names, index=shown)
+    follow = st.toggle("Follow", value=asked.get("follow") == "1", help="New records appear by themselves.")
+    wanted = {
+        "text": text,
+        "node": node,
+        "level": level if level != "all" else "",
+        "from": PRESETS[span],
+        "follow": "1" if follow else "",
+    }
+    st.query_params.from_dict({name: value for name, value in wanted.items() if value})
+
+    def draw() -> None:
+        records(node=node or None, level=level, text=text, start=PRESETS[span])
+
+    if follow:
+        live(draw)
+    else:
+        with said():
+            draw()
+
+
+def records(*, node: str | None, level: str, text: str, start: str, most: int = _MOST) -> None:
+    """A table of log records, newest first."""
+    found = fetch.items(
+        "/logs",
+        {"node": node, "level": level if level != "all" else None, "text": text or None, "start": start},
+        most=most,
+    )
+    if not found:
+        st.info("No record fits. Nodes write to `iot/v1/NODE/log`; a longer range or a lower level shows more.")
+        return
+    zone = zone_or_utc(st.context.timezone)
+    st.dataframe(
+        [
+            {
+                "Time": clock(record["time"], zone),
+                "Level": record["level"],
+                "Node": record["node"],
+                "Source": record["source"],
+                "Message": record["message"],
+                "Fields": ", ".join(f"{name}={value}" for name, value in record["fields"].items()),
+            }
+            for record in found
+        ],
+        width="stretch",
+        hide_index=True,
+        height=620,
+        column_config={"Message": st.column_config.TextColumn(width="large")},
+    )
+    if len(found) == most:
+        st.caption(f"The newest {most:,} are shown.")
