@@ -34,7 +34,9 @@ def _finding(channel: NotifyChannel) -> Finding:
     if not channel.service:
         return Finding(name, FAILED, "its address cannot be read or understood; `iothub check` says why")
     if channel.failing_since is not None:
-        text = f"{channel.service} has failed since {ago(channel.failing_since)}, {counts}: {channel.error}"
+        text = (
+            f"{channel.service} takes nothing (first failure {ago(channel.failing_since)}), {counts}: {channel.error}"
+        )
         return Finding(name, FAILED, f"{text}; try it: iothub notify test {channel.name}")
     tried = "" if channel.sent else f"; not used since the start, try it: iothub notify test {channel.name}"
     return Finding(name, OK, f"{channel.service}, {counts}{tried}")

@@ -134,7 +134,7 @@ def _print_channels(channels: list[NotifyChannel]) -> None:
     )
     for each in channels:
         if each.failing_since:
-            print(f"\n{each.name} has failed since {ago(each.failing_since)}: {printable(each.error)}")
+            print(f"\n{each.name} takes nothing (first failure {ago(each.failing_since)}): {printable(each.error)}")
         elif not each.service:
             print(f"\n{each.name}: its address cannot be read or understood; `iothub check` says why.")
 
