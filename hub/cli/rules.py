@@ -218,8 +218,9 @@ def _counted(number: int, what: str) -> str:
 def _print_backtest(found: BacktestAnswer) -> None:
     from hub.cli.output import duration, local_time, paint, table
 
+    span = f"from {local_time(found.start)} to {local_time(found.stop)}"
     print(
-        f"{found.name} from {local_time(found.start)} to {local_time(found.stop)}: {_counted(found.samples, 'sample')}, "
+        f"{found.name} {span}: {_counted(found.samples, 'sample')}, "
         f"would have fired {_counted(found.fired, 'time')}, for {duration(found.firing_s)} in all"
         + (f"; {_counted(found.cancelled, 'time')} not for long enough" if found.cancelled else "")
         + "."

@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Final
 
 from hub.rules.compiled import Kind
 from hub.rules.conditions import CLEAR
-from hub.rules.freezing import GRACE_NS, OpenAlert, adopt, freeze, thaw
+from hub.rules.freezing import GRACE_NS, OpenAlert, adopt, freeze, thaw, together
 from hub.rules.tables import Tables
 from hub.rules.tracks import Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hub.rules.events import RuleEvent, Subject
     from hub.rules.model import RuleSet
@@ -141,6 +141,10 @@ class Engine:
 
     def state(self) -> EngineState:
         """All that must outlive a restart."""
+        return together(freeze(self._tables))
+
+    def state_parts(self) -> Iterator[EngineState]:
+        """As :meth:`state`, in parts of a few ms each; samples may be taken in between."""
         return freeze(self._tables)
 
     def restore(self, state: EngineState, now_ns: int, *, grace_ns: int = GRACE_NS) -> list[RuleEvent]:

@@ -16,7 +16,7 @@ from hub.rules.tracks import Phase
 from wire.point import NS_PER_S, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hub.rules.compiled import Ready
     from hub.rules.tables import Tables
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 #: Timers that ended while the hub was away wait for so long, so that what the broker kept comes first.
 GRACE_NS: Final = 5 * NS_PER_S
+#: Cells, and samples of windows, that are frozen at once.
+_CELLS: Final = 2_000
+_SAMPLES: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +40,33 @@ class OpenAlert:
     since_ns: int
 
 
-def freeze(tables: Tables) -> EngineState:
-    """All that must outlive a restart."""
-    return EngineState(
-        rules={name: ready.fingerprint for name, ready in tables.index.ready.items()},
-        cells=[_frozen_cell(cell) for cell in tables.cells.values()],
-        tracks=[_frozen_track(track) for track in tables.tracks.values() if track.phase is not Phase.IDLE],
-        windows=[
-            WindowState(window.key, window.field, window.over_ns, *window.columns())
-            for window in tables.windows.ruled()
-        ],
-    )
+def freeze(tables: Tables) -> Iterator[EngineState]:
+    """All that must outlive a restart, in parts that take a few ms each; samples may be taken between two parts."""
+    yield EngineState(rules={name: ready.fingerprint for name, ready in tables.index.ready.items()})
+    cells = list(tables.cells.values())
+    for at in range(0, len(cells), _CELLS):
+        yield EngineState(cells=[_frozen_cell(cell) for cell in cells[at : at + _CELLS]])
+    part: list[WindowState] = []
+    samples = 0
+    for window in tables.windows.ruled():
+        part.append(WindowState(window.key, window.field, window.over_ns, *window.columns()))
+        samples += len(window)
+        if samples > _SAMPLES or len(part) >= _CELLS:
+            yield EngineState(windows=part)
+            part, samples = [], 0
+    tracks = [_frozen_track(track) for track in tables.tracks.values() if track.phase is not Phase.IDLE]
+    yield EngineState(windows=part, tracks=tracks)
+
+
+def together(parts: Iterable[EngineState]) -> EngineState:
+    """The parts as one."""
+    whole = EngineState(rules={}, cells=[], tracks=[], windows=[])
+    for part in parts:
+        whole.rules.update(part.rules)
+        whole.cells.extend(part.cells)
+        whole.tracks.extend(part.tracks)
+        whole.windows.extend(part.windows)
+    return whole
 
 
 def thaw(tables: Tables, state: EngineState, now_ns: int, grace_ns: int = GRACE_NS) -> list[RuleEvent]:
@@ -71,6 +90,9 @@ def thaw(tables: Tables, state: EngineState, now_ns: int, grace_ns: int = GRACE_
             out.append(RuleEvent(kind, each.rule, subject, severity, now_ns, None, _GONE))
             continue
         _thaw_track(tables, track, each, now_ns + grace_ns)
+    for track in tables.tracks.values():
+        # Cells and tracks may have been saved at different moments: the next sample looks at what does not agree.
+        track.settled = track.phase is Phase.IDLE and track.level() == CLEAR
     return out
 
 
@@ -124,7 +146,6 @@ def _frozen_track(track: Track) -> TrackState:
         track.at_ns,
         track.due_ns,
         track.wall_ns,
-        track.settled,
     )
 
 
@@ -144,7 +165,7 @@ def _thaw_cell(tables: Tables, saved: CellState, now_ns: int) -> None:
 
 def _thaw_track(tables: Tables, track: Track, saved: TrackState, earliest_ns: int) -> None:
     track.phase, track.rank, track.at_ns = Phase(saved.phase), saved.rank, saved.at_ns
-    track.due_ns, track.settled = saved.due_ns, saved.settled
+    track.due_ns = saved.due_ns
     if saved.wall_ns is not None:
         track.wall_ns = max(saved.wall_ns, earliest_ns)
         tables.timers.push(track.wall_ns, track)

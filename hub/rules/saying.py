@@ -84,12 +84,17 @@ def summary(rule: Rule) -> str:
 
 def _summary(asking: Condition | Rule) -> str:
     window = asking.window
-    what = f"{window.fn.value} of {asking.metric} over {duration_text(window.over)}" if window else str(asking.metric)
+    what = str(asking.metric)
+    if window is not None:
+        ahead = f" {duration_text(window.ahead)} ahead" if window.ahead else ""
+        what = f"{window.fn.value} of {what}{ahead} over {duration_text(window.over)}"
     given = getattr(asking, asking.ask)
     if isinstance(given, Levels | Ranges):
         return f"{what} {asking.ask} " + " / ".join(_shown(value) for _, value in given.of(Severity.INFO))
     if asking.ask == "absent":
-        return f"{what} absent for {given if given == 'auto' else duration_text(given)}"
+        return (
+            f"{what} absent for longer than usual" if given == "auto" else f"{what} absent for {duration_text(given)}"
+        )
     if asking.ask == "changed":
         return f"{what} changed"
     return f"{what} {asking.ask} " + " or ".join(_shown(value) for value in given)

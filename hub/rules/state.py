@@ -37,7 +37,6 @@ class TrackState(msgspec.Struct, frozen=True, array_like=True):
     at_ns: int
     due_ns: int | None
     wall_ns: int | None
-    settled: bool
 
 
 class WindowState(msgspec.Struct, frozen=True, array_like=True):

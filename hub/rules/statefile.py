@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
+from hub.rules.freezing import together
 from hub.rules.state import VERSION, EngineState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from hub.rules.engine import Engine
 
 NAME: Final = "rules-state.msgpack"
+_LENGTH_BYTES: Final = 4
 
 _log: Final = structlog.get_logger("hub.rules")
 
@@ -38,7 +41,7 @@ class RuleStateFile:
     def read(self) -> EngineState:
         """What was saved; nothing where there is no file, or none that this version can read (said in the log)."""
         try:
-            state = msgspec.msgpack.decode(self._path.read_bytes(), type=EngineState)
+            state = together(_parts(self._path.read_bytes()))
         except FileNotFoundError:
             return EngineState()
         except (OSError, msgspec.DecodeError) as error:
@@ -54,16 +57,16 @@ class RuleStateFile:
             except OSError as failed:
                 _log.error("and cannot be moved aside", file=str(self._path), why=str(failed))
             return EngineState()
-        if state.version != VERSION:
-            _log.warning("the state of the rules is of another version: timers and windows begin anew")
-            return EngineState()
         return state
 
     async def write(self, engine: Engine) -> None:
         """Write what the engine knows now. A disk that fails is said once, until it works again."""
-        state = engine.state()
+        parts = []
+        for part in engine.state_parts():
+            parts.append(msgspec.msgpack.encode(part))
+            await asyncio.sleep(0)
         try:
-            await asyncio.to_thread(self._write, state)
+            await asyncio.to_thread(self._write, parts)
         except OSError as error:
             if not self._failing:
                 _log.error(
@@ -86,11 +89,31 @@ class RuleStateFile:
         finally:
             await asyncio.shield(self.write(engine))
 
-    def _write(self, state: EngineState) -> None:
+    def _write(self, parts: Sequence[bytes]) -> None:
         partial = self._path.with_name(self._path.name + ".new")
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(msgspec.msgpack.encode(state))
+            for part in parts:
+                file.write(len(part).to_bytes(_LENGTH_BYTES, "big"))
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(self._path)
+
+
+def _parts(content: bytes) -> Iterator[EngineState]:
+    """The parts of a file.
+
+    Raises:
+        msgspec.DecodeError: it is cut off, of another version, or none of ours.
+    """
+    at = 0
+    while at < len(content):
+        start = at + _LENGTH_BYTES
+        at = start + int.from_bytes(content[at:start], "big")
+        if at > len(content):
+            raise msgspec.DecodeError(f"cut off after {len(content)} bytes")
+        part = msgspec.msgpack.decode(content[start:at], type=EngineState)
+        if part.version != VERSION:
+            raise msgspec.DecodeError(f"version {part.version}, this iothub knows {VERSION}")
+        yield part

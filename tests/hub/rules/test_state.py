@@ -9,6 +9,7 @@ import msgspec
 
 from hub.rules.engine import Engine, OpenAlert
 from hub.rules.events import EventKind, Severity, Subject
+from hub.rules.freezing import together
 from hub.rules.state import EngineState
 from hub.rules.statefile import NAME, RuleStateFile
 from tests.support.rules import Bench, at, point, rules, short
@@ -115,6 +116,7 @@ def test_the_state_file_brings_back_what_was_written(tmp_path: Path) -> None:
     file = RuleStateFile(tmp_path / NAME)
     asyncio.run(file.write(bench.engine))
     assert file.read() == bench.engine.state()
+    assert file.read().tracks
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
@@ -128,3 +130,30 @@ def test_a_damaged_state_file_is_kept_aside_and_rules_begin_anew(tmp_path: Path)
 def test_a_state_file_that_cannot_be_written_does_not_stop_the_hub(tmp_path: Path) -> None:
     file = RuleStateFile(tmp_path / "none" / NAME)
     asyncio.run(file.write(Bench(hot=HOT).engine))
+
+
+def test_samples_taken_while_the_state_is_being_saved_lose_no_event() -> None:
+    hot = {"metric": "room.temperature", "above": 30}
+    for before, between, then, expected in (
+        (20.0, 31.0, 20.0, ["resolved warning @3"]),
+        (31.0, 20.0, 31.0, ["firing warning @3"]),
+    ):
+        bench = Bench(hot=hot)
+        bench.series((0, before))
+        parts = bench.engine.state_parts()
+        saved = [next(parts), next(parts)]  # rules, cells
+        bench.series((1, between))
+        saved += parts
+        again = Bench(hot=hot)
+        again.engine.restore(together(saved), at(2))
+        assert again.series((3, then)) == expected
+
+
+def test_a_state_file_that_was_cut_off_is_not_half_believed(tmp_path: Path) -> None:
+    bench = Bench(hot=HOT)
+    bench.series((0, 31.0))
+    file = RuleStateFile(tmp_path / NAME)
+    asyncio.run(file.write(bench.engine))
+    path = tmp_path / NAME
+    path.write_bytes(path.read_bytes()[:-1])
+    assert file.read() == EngineState()
