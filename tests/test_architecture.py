@@ -45,7 +45,8 @@ PLACES = {
     "duckdb": ("hub/store/duck*.py",),
     "aiohttp": ("hub/store/influx_http.py",),
     "influxdb_client": ("hub/store/influx_client.py",),
-    "sqlalchemy": ("hub/nodes/*.py", "hub/from_settings.py"),  # settings say which database, by URL
+    "sqlalchemy": ("hub/nodes/*.py", "hub/alerts/*.py", "hub/from_settings.py"),  # settings say which database, by URL
+    "apprise": ("hub/alerts/notify_send.py",),
     "argon2": ("hub/nodes/*.py",),
     "cryptography": ("wire/signing.py", "hub/tls/*.py"),
     "fastapi": ("hub/api/*.py",),
