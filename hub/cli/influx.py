@@ -50,12 +50,12 @@ def setup(
         Path | None,
         typer.Option(metavar="FILE", help="A token of 2.x or 3.x that may do all; default: influx-admin-token there."),
     ] = None,
-    grafana_file: Annotated[
+    grafana_password_file: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Grafana's password (1.x), or its token (2.x), NAME:PASSWORD for one that is known beforehand; "
-            "default: influx-grafana-password or -token there, made if it is missing.",
+            help="Grafana's password, made if it is missing; default on 1.x: influx-grafana-password there. "
+            "On 2.x: makes user grafana of the 1.x API, and no token.",
         ),
     ] = None,
     shorten: Annotated[
@@ -88,7 +88,7 @@ def setup(
                 text = f"{step.what}: {step.note}" if step.note else step.what
                 print(f"{paint(step.outcome.value, step.outcome.value.ljust(8))} {printable(text)}", flush=True)
 
-    asked = Asked(admin, admin_password_file, admin_token_file, grafana_file, shorten)
+    asked = Asked(admin, admin_password_file, admin_token_file, grafana_password_file, shorten)
     try:
         asyncio.run(run(set_up(settings, state_paths(settings), asked)))
     except (SetupFailed, StoreError) as error:

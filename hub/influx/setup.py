@@ -39,8 +39,8 @@ class Asked:
     #: File of its password, or of a token of 2.x or 3.x that may do everything; None for one in the secrets folder.
     admin_password_file: Path | None = None
     admin_token_file: Path | None = None
-    #: File of Grafana's password (1.x), or of its token (2.x): ``NAME:PASSWORD`` for one that is known beforehand.
-    grafana_file: Path | None = None
+    #: File of Grafana's password; on 2.x Grafana then becomes a user of the 1.x API instead of getting a token.
+    grafana_password_file: Path | None = None
     #: Make retention shorter too, which deletes.
     shorten: bool = False
 
@@ -82,7 +82,7 @@ def passwords(influx: InfluxSettings, paths: StatePaths, asked: Asked) -> Accoun
     return Accounts(
         admin=Account(asked.admin, asked.admin_password_file or folder / "influx-admin-password"),
         hub=Account(influx.username or HUB, influx.password_file or folder / "influx-hub-password", given),
-        grafana=Account(GRAFANA, asked.grafana_file or folder / "influx-grafana-password"),
+        grafana=Account(GRAFANA, asked.grafana_password_file or folder / "influx-grafana-password"),
     )
 
 
@@ -93,7 +93,9 @@ def tokens(influx: InfluxSettings, paths: StatePaths, asked: Asked) -> Accounts:
     return Accounts(
         admin=Account(ADMIN, asked.admin_token_file or folder / "influx-admin-token", kind="token"),
         hub=Account(HUB, influx.token_file or folder / "influx-hub-token", given, kind="token"),
-        grafana=Account(GRAFANA, asked.grafana_file or folder / "influx-grafana-token", kind="token"),
+        grafana=Account(GRAFANA, asked.grafana_password_file)
+        if asked.grafana_password_file is not None
+        else Account(GRAFANA, folder / "influx-grafana-token", kind="token"),
     )
 
 

@@ -183,34 +183,38 @@ async def _token(
     buckets: list[str],
     actions: tuple[str, ...],
 ) -> Step:
-    what = f"token of {account.name}: {' and '.join(actions)} {database}"
+    what = f"{'user' if account.kind == 'password' else 'token of'} {account.name}: {' and '.join(actions)} {database}"
     permissions = [
         {"action": action, "resource": {"type": "buckets", "id": bucket_id, "orgID": org_id}}
         for bucket_id in buckets
         for action in actions
     ]
     body = {"orgID": org_id, "description": f"iothub: {account.name}, {database}", "permissions": permissions}
+    if account.kind == "password":
+        return await _user(admin, access, account, body, what)
     if token := account.secret():
-        async with Http(replace(access, token=token)) as http:
-            if (await Admin(http).try_influxql("SHOW MEASUREMENTS", database)).status != UNAUTHORISED:
-                return Step(Outcome.THERE, what, account.where)
-        name, colon, password = token.partition(":")
-        if colon and (step := await _user(admin, name, password, body, Step(Outcome.MADE, what, account.where))):
-            return step
+        if await _is_taken(replace(access, token=token), database):
+            return Step(Outcome.THERE, what, account.where)
         note = f"the server does not take the {account.where}: remove it, and run this again to have one made"
         return Step(Outcome.FAILED, what, note)
     account.keep(str((await admin.json("POST", "/api/v2/authorizations", body=body))["token"]))
     return Step(Outcome.MADE, what, account.where)
 
 
-async def _user(admin: Admin, name: str, password: str, body: dict[str, Any], made: Step) -> Step | None:
-    """Make a user of the 1.x API, whose name and password together count as a token; None where the name is taken.
+async def _user(admin: Admin, access: Access, account: Account, body: dict[str, Any], what: str) -> Step:
+    """A user of the 1.x API, as ``influx v1 auth create`` makes it: tokens of 2.x cannot be known beforehand."""
+    held = await admin.try_json("GET", _USERS, {"token": account.name})
+    if held.status != NOT_FOUND and (users := found_in(held).get("authorizations")):
+        as_it = replace(access, token="", username=account.name, password=account.secret())
+        if await _is_taken(as_it, ""):
+            return Step(Outcome.THERE, what, account.where)
+        note = f"the server does not take the {account.where}: put it there, or remove authorization {users[0]['id']}"
+        return Step(Outcome.FAILED, what, note)
+    number = (await admin.json("POST", _USERS, body={**body, "token": account.name, "status": "active"}))["id"]
+    await admin.json("POST", f"{_USERS}/{number}/password", body={"password": account.made()})
+    return Step(Outcome.MADE, what, account.where)
 
-    As the program ``influx v1 auth create`` does it: the only tokens of 2.x that can be known beforehand.
-    """
-    held = await admin.try_json("GET", _USERS, {"token": name})
-    if held.status != NOT_FOUND and found_in(held).get("authorizations"):
-        return None
-    number = (await admin.json("POST", _USERS, body={**body, "token": name, "status": "active"}))["id"]
-    await admin.json("POST", f"{_USERS}/{number}/password", body={"password": password})
-    return made
+
+async def _is_taken(access: Access, database: str) -> bool:
+    async with Http(access) as http:
+        return (await Admin(http).try_influxql("SHOW DATABASES", database)).status != UNAUTHORISED

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import yaml
 
 from hub.broker import locate
 from tests.support.compose import environment, services
@@ -165,14 +166,15 @@ def test_the_account_of_grafana_can_read_and_nothing_else(stack: Stack) -> None:
     assert "error" in stack.ask('DROP MEASUREMENT "cpu"', reader)
 
 
-def test_the_data_source_of_grafana_reads_with_its_secret(stack: Stack) -> None:
-    """2.x takes name and password as a token, as grafana/datasources/influx2.yaml sends them."""
-    if stack.influxd.generation == 1:
-        pytest.skip("1.x has no tokens")
-    header = {"Authorization": f"Token {stack.secret('influx-grafana-token')}"}
+def test_the_data_source_of_grafana_reads_with_the_secret_that_it_names(stack: Stack) -> None:
+    file = ROOT / "grafana" / "datasources" / f"influx{stack.influxd.generation}.yaml"
+    (source,) = yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]
+    path = str(source["secureJsonData"]["password"]).removeprefix("$__file{/run/secrets/").removesuffix("}")
+    who = {"u": source["user"], "p": stack.secret(path)}
     query = {"db": DATABASE, "q": "SHOW MEASUREMENTS"}
-    assert httpx.get(f"{stack.influxd.url}/query", params=query, headers=header).status_code == 200
-    line = httpx.post(f"{stack.influxd.url}/write", params={"db": DATABASE}, content="x a=1", headers=header)
+    for credentials in ({"params": {**query, **who}}, {"params": query, "auth": (who["u"], who["p"])}):
+        assert httpx.get(f"{stack.influxd.url}/query", **credentials).status_code == 200
+    line = httpx.post(f"{stack.influxd.url}/write", params={"db": DATABASE, **who}, content="x a=1")
     assert line.status_code in (401, 403)
 
 
