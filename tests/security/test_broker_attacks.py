@@ -151,7 +151,7 @@ def test_a_reply_in_the_name_of_another_node_is_refused(opened: Opened, n1: Cred
 def test_old_tls_is_not_spoken(opened: Opened) -> None:
     context = trusting(opened)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises(ssl.SSLError):
         raw(opened.lan[0], b"", tls=context)

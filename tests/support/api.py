@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from hub.rejects import Reject, ReplayOutcome
+    from hub.tls.certificates import Certificates
 
 #: Hashes for tests: as cheap as the library allows.
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -149,6 +150,7 @@ async def running_api(
     accounts: bool = True,
     store: Any = None,
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None,
+    certificates: Certificates | None = None,
 ) -> AsyncIterator[Api]:
     """Serve the API over an empty store; user ``admin`` has the password :data:`PASSWORD`."""
     clock, made, live = Clock(), MemoryAccounts(), Live()
@@ -177,6 +179,7 @@ async def running_api(
             accounts=made if accounts else None,
             broker=Broker(host="127.0.0.1", port=1883, tls=False, root="iot/v1"),
             replay=replay,
+            certificates=certificates,
             clock_ns=clock,
         )
         await registry.users.add("admin", PASSWORD, Role.ADMIN, clock())

@@ -60,9 +60,9 @@ class Device:
         if mqtt.username is not None:
             self._client.username_pw_set(mqtt.username, password_of(mqtt))
         if mqtt.tls:
-            self._client.tls_set(
-                *(str(file) if file is not None else None for file in (mqtt.ca_file, mqtt.cert_file, mqtt.key_file))
-            )
+            files = (str(file) if file is not None else None for file in (mqtt.ca_file, mqtt.cert_file, mqtt.key_file))
+            ca_file, cert_file, key_file = files
+            self._client.tls_set(ca_file, cert_file, key_file)
         if will is not None:
             self._client.will_set(*will, qos=1, retain=True)
         self._client.on_connect = self._on_connect

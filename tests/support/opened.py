@@ -101,7 +101,7 @@ class Witness:
             new = self._hub.messages[self._taken :]
             self._taken += len(new)
             for message in new:
-                self.denials.observe(message.payload)
+                self.denials.observe(bytes(message.payload))
             return self.kinds[kind] >= count
 
         wait_until(enough, what=f"{count} denials of kind {kind}: {self.kinds}")
