@@ -243,7 +243,7 @@ class Pipeline:
                 whole = len(found) == len(points) and all(rejected.whole for rejected in found)
                 detail = "; ".join(rejected.reason for rejected in found[:10])
                 reason = Reason.STORE_REFUSED
-                group.refuse(message, node, points[0].ts_ns, reason, detail, partial=not whole)
+                group.refuse(message, node, group.first_ns, reason, detail, partial=not whole)
                 if whole:
                     lost.add(i)
                 else:

@@ -1,17 +1,20 @@
 """Points that the database refused when they were replayed from a spool, kept as rejects.
 
 Their messages were acknowledged and counted as stored when they were spooled, and the bytes are gone. So each point
-becomes the message that would give it again: the payload of the contract, on the topic of its node and measurement.
+becomes the message that would give it again: the payload of the contract, on the topic of its node and measurement. The
+ledger moves it from stored to refused, one message a point, which is what nearly all messages have.
 """
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hub.ledger import Settled
 from hub.rejects import Reject
 from wire.errors import Reason, TopicError
 from wire.point import LOG_MEASUREMENT, NS_PER_S
@@ -19,6 +22,7 @@ from wire.point import LOG_MEASUREMENT, NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from hub.ledger import Ledger
     from hub.rejects import Rejects
     from hub.store.base import Rejected
     from wire.point import Point
@@ -30,22 +34,35 @@ _MESSAGE = "message"
 class RefusedLater:
     """Called with what a store refused at replay; see :data:`hub.store.spooled.OnRefused`.
 
-    After a ``kill -9`` between this and the next step of the replay, the same points are kept twice.
+    After a ``kill -9`` between this and the next step of the replay, the same points are kept and counted twice.
+
+    Args:
+        ledger: None where another store may hold what this one refused.
     """
 
-    def __init__(self, rejects: Rejects, topics: Topics, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, rejects: Rejects, ledger: Ledger | None, topics: Topics, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._rejects = rejects
+        self._ledger = ledger
         self._topics = topics
         self._clock_ns = clock_ns
+        #: Kept, and not counted yet: the call for them is made again.
+        self._kept: Sequence[tuple[Point, Rejected]] | None = None
 
     async def __call__(self, refused: Sequence[tuple[Point, Rejected]]) -> None:
         """Keep them.
 
         Raises:
-            StateUnavailable: none is kept; call again.
+            StateUnavailable: not all is done; call again with the same object.
         """
         now_ns = self._clock_ns()
-        await self._rejects.keep([self._reject(point, rejected, now_ns) for point, rejected in refused])
+        if refused is not self._kept:
+            await self._rejects.keep([self._reject(point, rejected, now_ns) for point, rejected in refused])
+            self._kept = refused
+        if self._ledger is not None:
+            await self._ledger.settle(_moved(refused, now_ns))
+        self._kept = None
 
     def _reject(self, point: Point, rejected: Rejected, now_ns: int) -> Reject:
         return Reject(
@@ -67,6 +84,22 @@ class RefusedLater:
             )
         except TopicError:  # from a foreign topic, whose measurement no topic of ours can name
             return self._topics.telemetry(node, "unnamed")
+
+
+def _moved(refused: Sequence[tuple[Point, Rejected]], now_ns: int) -> Settled:
+    """What was counted as stored and is refused after all."""
+    whole = Counter(point.key.node for point, rejected in refused if rejected.whole)
+    partly = Counter(point.key.node for point, rejected in refused if not rejected.whole)
+    return Settled(
+        arrival_ns=now_ns,
+        received=Counter(),
+        stored=Counter({node: -count for node, count in whole.items()}),
+        duplicate=Counter(),
+        handled=Counter(),
+        refused=Counter({(node, Reason.STORE_REFUSED): count for node, count in whole.items()}),
+        values_refused=Counter({(node, Reason.STORE_REFUSED): count for node, count in partly.items()}),
+        sequences=[],
+    )
 
 
 def payload(point: Point) -> bytes:

@@ -96,11 +96,10 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             Rejects(paths.rejects, max_bytes=settings.rejects.max_bytes, max_messages=settings.rejects.max_messages)
         )
         guard = make_guard(guard_limits(settings), settings)
-        sinks = make_sinks(
-            settings, paths, on_refused=RefusedLater(rejects, topics), on_reached=partial(remember_types, guard)
-        )
-        store = await stack.enter_async_context(sinks.store)
         ledger = await stack.enter_async_context(Ledger(paths.ledger))
+        refused_later = RefusedLater(rejects, None if settings.store.also else ledger, topics)
+        sinks = make_sinks(settings, paths, on_refused=refused_later, on_reached=partial(remember_types, guard))
+        store = await stack.enter_async_context(sinks.store)
         password = await ensure_local_access(registry, paths)
         if settings.broker.mode is BrokerMode.MANAGED:
             # The agent of this machine has its account from the start: it is no stranger.

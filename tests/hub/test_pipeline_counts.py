@@ -65,6 +65,7 @@ def test_what_the_store_refuses_goes_to_the_rejects_and_is_acknowledged(tmp_path
                 ("bad b", True, Reason.STORE_REFUSED),
                 ("no", True, Reason.STORE_REFUSED),
             ]
+            assert {r.arrival_ns for r in rejects} == {bench.rig.clock()}
             assert bench.counted() == {
                 "received": 4, "stored": 3, "refused": {"store-refused": 1}, "values_refused": {"store-refused": 2},
             }  # fmt: skip

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hub.ledger import Ledger, Settled
 from hub.refused import RefusedLater, payload
 from hub.rejects import Rejects
+from hub.statefile import StateUnavailable
 from hub.store.base import Rejected
 from wire.errors import Reason
 from wire.formats.base import Context, Limits
@@ -53,7 +56,7 @@ def test_the_message_made_from_a_point_gives_the_same_point(point: Point, decode
 def kept(folder: Path, *points: Point) -> list[KeptReject]:
     async def main() -> list[KeptReject]:
         async with Rejects(folder / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects:
-            later = RefusedLater(rejects, Topics(), lambda: ARRIVAL_NS)
+            later = RefusedLater(rejects, None, Topics(), lambda: ARRIVAL_NS)
             await later([(point, Rejected(i, "field type conflict")) for i, point in enumerate(points)])
             return await rejects.list()
 
@@ -71,3 +74,54 @@ def test_each_is_a_reject_on_the_topic_of_its_node_with_the_reason_of_the_server
 def test_a_measurement_that_no_topic_of_ours_can_name_is_kept_all_the_same(tmp_path: Path) -> None:
     (reject,) = kept(tmp_path, Point(SeriesKey("dev1", "zone/1"), ARRIVAL_NS, {"t": 1.0}))
     assert reject.topic == "iot/v1/dev1/telemetry/unnamed"
+
+
+def as_stored(node: str, messages: int) -> Settled:
+    counted = Counter({node: messages})
+    return Settled(ARRIVAL_NS, counted, counted, Counter(), Counter(), Counter(), Counter(), [])
+
+
+def test_the_ledger_moves_what_it_counted_as_stored_to_refused_and_stays_balanced(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            Rejects(tmp_path / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
+            Ledger(tmp_path / "ledger.db") as ledger,
+        ):
+            await ledger.settle(as_stored("dev1", 5))
+            later = RefusedLater(rejects, ledger, Topics(), lambda: ARRIVAL_NS)
+            await later(
+                [(NUMBERS, Rejected(0, "no")), (LOG, Rejected(1, "no")), (NUMBERS, Rejected(2, "b", whole=False))]
+            )
+            for counts in (ledger.totals(), ledger.rows("dev1")[0], (await ledger.hours("dev1"))[0]):
+                assert (counts.received, counts.stored, counts.unaccounted) == (5, 3, 0)
+                assert counts.refused == {Reason.STORE_REFUSED.value: 2}
+                assert counts.values_refused == {Reason.STORE_REFUSED.value: 1}
+        async with Ledger(tmp_path / "ledger.db") as again:
+            assert (again.totals().stored, again.totals().unaccounted) == (3, 0)
+
+    asyncio.run(main())
+
+
+def test_what_is_kept_is_not_kept_again_when_the_ledger_could_not_count_it(tmp_path: Path) -> None:
+    class Full(Ledger):
+        is_full = True
+
+        async def settle(self, settled: Settled) -> None:
+            if self.is_full:
+                raise StateUnavailable("no space left")
+            await super().settle(settled)
+
+    async def main() -> None:
+        async with (
+            Rejects(tmp_path / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
+            Full(tmp_path / "ledger.db") as ledger,
+        ):
+            later, refused = RefusedLater(rejects, ledger, Topics(), lambda: ARRIVAL_NS), [(NUMBERS, Rejected(0, "no"))]
+            with pytest.raises(StateUnavailable):
+                await later(refused)
+            ledger.is_full = False
+            await later(refused)
+            assert len(await rejects.list()) == 1
+            assert ledger.totals().refused == {Reason.STORE_REFUSED.value: 1}
+
+    asyncio.run(main())
