@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 _MOST_ASKED: Final = 100_000
 #: Lines of one request, roughly: enough that a request costs little, few enough that the server is not kept waiting.
 _PART_LINES: Final = 4_000
+#: Requests at a time: while one waits for the server's disk, the other keeps it busy.
+_REQUESTS: Final = 2
 _NUMBERS_ALONE: Final = "VictoriaMetrics holds numbers and booleans alone"
 
 _Values = TypeVar("_Values", Numbers, Objects)
@@ -106,16 +108,23 @@ class InfluxWriter:
     # ── private ──
 
     async def _send(self, batch: Batch, run: Run) -> None:
-        """Encode and send part by part: while the server takes one, the next is encoded."""
+        """Encode and send part by part: while the server takes some, the next is encoded."""
         parts: list[Part] = await run(batch.parts, self._catalog, _PART_LINES)
-        waiting = [asyncio.ensure_future(run(part.encode, self._encoder)) for part in parts]
-        try:
-            for part, encoded in zip(parts, waiting, strict=True):
-                lines: list[str] = await encoded
+        turns = asyncio.Semaphore(_REQUESTS)
+
+        async def send(part: Part) -> None:
+            lines: list[str] = await run(part.encode, self._encoder)
+            async with turns:
                 batch.refuse(part, await self._sender.send(lines) if lines else {})
+
+        sending = [asyncio.ensure_future(send(part)) for part in parts]
+        try:
+            await asyncio.gather(*sending)
         finally:
-            for encoded in waiting:
-                encoded.cancel()
+            for part_sent in sending:
+                part_sent.cancel()
+            if sending:
+                await asyncio.wait(sending)
 
     async def _new(self, columns: Columns, rows: Rows[_Values]) -> Rows[_Values]:
         """The rows that neither repeat an earlier one of the batch nor are stored."""
