@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 import streamlit as st
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from dashboard.client import Document
     from dashboard.identity import Identity
+
+
+P = ParamSpec("P")
 
 
 @contextlib.contextmanager
@@ -32,12 +35,12 @@ def said() -> Iterator[None]:
         st.error(str(error), icon=":material/block:")
 
 
-def live(draw: Callable[[], None]) -> None:
+def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
     """Draw ``draw`` now and every few seconds on its own, without the rest of the page, unless paused."""
 
     def guarded() -> None:
         with said():
-            draw()
+            draw(*args, **kwargs)
         st.caption(f"As of {datetime.now().astimezone():%H:%M:%S}")
 
     # A name of its own for each part: Streamlit tells fragments apart by the function.
@@ -55,8 +58,16 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
     return answer  # noqa: RET504  what is inside may end early
 
 
+#: Less room above the page, and figures that fit their boxes.
+_STYLE: Final = """<style>
+.stMainBlockContainer{padding-top:3rem;padding-bottom:2rem}
+[data-testid="stMetricValue"]{font-size:1.5rem}
+</style>"""
+
+
 def sidebar(who: Identity) -> None:
     """Below the navigation."""
+    st.html(_STYLE)
     with st.sidebar:
         st.toggle(
             "Pause", key=PAUSED, help=f"Live parts are drawn anew every {refresh_s():g} s; paused, they stand still."

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import explore, ingest, logs, overview
+from dashboard.views import explore, ingest, logs, node, overview
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -20,6 +20,7 @@ def main() -> None:
     page = st.navigation(
         [
             st.Page(overview.page, title="Overview", icon=":material/home:", default=True),
+            st.Page(node.page, title="Node", icon=":material/memory:", url_path="node"),
             st.Page(explore.page, title="Explore", icon=":material/query_stats:", url_path="explore"),
             st.Page(logs.page, title="Logs", icon=":material/article:", url_path="logs"),
             st.Page(ingest.page, title="Ingest", icon=":material/input:", url_path="ingest"),

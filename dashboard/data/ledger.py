@@ -32,6 +32,11 @@ def rows(found: Iterable[Document]) -> list[Document]:
     ]
 
 
+def session(one: Document) -> Document:
+    """A row about the sequence numbers of one session; its gaps are many."""
+    return {name.replace("_", " ").capitalize(): value for name, value in one.items() if name != "gaps"}
+
+
 def totals(found: Iterable[Document]) -> dict[str, int]:
     """Sums over all rows; ``refused`` over all reasons."""
     sums = dict.fromkeys((*_COUNTS, "refused"), 0)

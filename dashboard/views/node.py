@@ -1,0 +1,147 @@
+"""**Node**: everything about one: charts, inventory, connections, what it publishes, logs, alerts, its ledger."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from dashboard import fetch
+from dashboard.charts.lines import MOST_POINTS, lines
+from dashboard.charts.timeline import connections
+from dashboard.data import ledger
+from dashboard.data.host import inventory, panels, published
+from dashboard.data.nodes import SIGNS
+from dashboard.data.question import Question, literal
+from dashboard.data.ranges import PRESETS, Range
+from dashboard.data.times import ago, clock, duration
+from dashboard.data.traces import traces_of
+from dashboard.data.zones import zone_or_utc
+from dashboard.frame import live, plain
+from dashboard.views.logs import records
+
+if TYPE_CHECKING:
+    from dashboard.client import Document
+    from dashboard.data.host import Panel
+
+
+def page() -> None:
+    """Draw the page."""
+    nodes = sorted(node["node"] for node in fetch.items("/nodes", slow=True))
+    if not nodes:
+        st.title("Node")
+        st.info("No node is known yet: `iothub nodes add NAME` makes the first.")
+        return
+    wanted = st.query_params.get("node", nodes[0])
+    first, second = st.columns([3, 1], vertical_alignment="bottom")
+    if wanted not in nodes:
+        nodes.append(wanted)
+    node = first.selectbox("Node", nodes, index=nodes.index(wanted))
+    names = list(PRESETS)
+    span = second.selectbox("Time range", names, index=1)
+    st.query_params["node"] = node
+
+    live(_head, node)
+    charts, stored, about, links, logs, books = st.tabs(
+        ["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Ledger"]
+    )
+    with charts:
+        live(_charts, node, PRESETS[span])
+    with stored:
+        live(_published, node)
+    with about:
+        st.dataframe(inventory(fetch.document(_path(node))["info"]), width="stretch", hide_index=True)
+    with links:
+        live(_connections, node)
+    with logs:
+        live(records, node=literal(node), level="all", text="", start=PRESETS[span])
+    with books:
+        live(_ledger, node)
+
+
+def _path(node: str) -> str:
+    return f"/nodes/{node}"
+
+
+def _head(node: str) -> None:
+    about = fetch.document(_path(node))
+    offset = about["clock_offset_s"]
+    columns = st.columns(5)
+    columns[0].metric("State", SIGNS.get(about["contact"], about["contact"]), border=True)
+    columns[1].metric("Last seen", ago(about["last_seen"]), border=True)
+    columns[2].metric("Since", ago(about["since"]), border=True, help=f"Why: {about['reason'] or 'unknown'}")
+    columns[3].metric("Clock", "–" if offset is None else f"{offset:+.2f} s", border=True, help="Ahead of the hub's.")
+    columns[4].metric("Series", f"{about['series_total']:,}", border=True)
+    for alert in fetch.items("/alerts", {"node": node}):
+        st.warning(
+            f"**{plain(alert['rule'])}** ({alert['severity']}): {plain(alert['message'])}", icon=":material/warning:"
+        )
+
+
+def _charts(node: str, start: str) -> None:
+    shown = panels(fetch.document(_path(node))["publishes"])
+    if not shown:
+        st.info("This node has published no numbers yet.")
+        return
+    for left in range(0, len(shown), 2):
+        for column, panel in zip(st.columns(2), shown[left : left + 2], strict=False):
+            with column:
+                _panel(node, panel, start)
+
+
+def _panel(node: str, panel: Panel, start: str) -> None:
+    st.markdown(f"**{plain(panel.title)}**")
+    asked = Question(panel.measurement, panel.fields, (node,), range=Range(start))
+    traces = [trace for params in asked.requests(points=MOST_POINTS // 4) for trace in traces_of(fetch.table(params))]
+    if not traces:
+        st.caption("Nothing in this range.")
+        return
+    figure = lines(traces, unit=panel.unit, zone=zone_or_utc(st.context.timezone), height=260)
+    st.plotly_chart(
+        figure, width="stretch", key=f"{node} {panel.title}", config={"displaylogo": False, "displayModeBar": False}
+    )
+
+
+def _published(node: str) -> None:
+    about = fetch.document(_path(node))
+    zone = zone_or_utc(st.context.timezone)
+    rows = published(about["publishes"], zone)
+    st.dataframe(rows, width="stretch", hide_index=True, height=600)
+    if about["series_total"] > len(rows):
+        st.caption(f"The first {len(rows):,} of {about['series_total']:,} series.")
+
+
+def _connections(node: str) -> None:
+    rows = fetch.items(f"{_path(node)}/connections", most=200)
+    if not rows:
+        st.info("This node has not been connected yet.")
+        return
+    zone = zone_or_utc(st.context.timezone)
+    st.plotly_chart(
+        connections(rows, zone=zone), width="stretch", key=f"connections {node}", config={"displayModeBar": False}
+    )
+    st.dataframe([_connection(row, zone) for row in rows], width="stretch", hide_index=True)
+
+
+def _connection(row: Document, zone: str) -> Document:
+    return {
+        "From": clock(row["connected_at"], zone),
+        "To": clock(row["disconnected_at"], zone) or "now",
+        "Lasted": duration(row["duration_s"]) if row["duration_s"] is not None else "",
+        "Began with": row["reason_connected"] or "",
+        "Ended by": row["reason_disconnected"] or "",
+        "Session": row["session"] or "",
+    }
+
+
+def _ledger(node: str) -> None:
+    found = [row for row in fetch.items("/ledger", {"node": node}) if row["node"] == node]
+    st.dataframe(ledger.rows(found), width="stretch", hide_index=True)
+    sessions = fetch.items("/ledger/sessions", {"node": node})
+    if sessions:
+        st.markdown("**Numbered messages, by session**")
+        st.dataframe(
+            [ledger.session(one) for one in sessions],
+            width="stretch",
+            hide_index=True,
+        )
