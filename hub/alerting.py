@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
@@ -33,12 +34,13 @@ from hub.nodes.model import Contact
 from hub.notifying import open_notifier
 from hub.rules.book import RuleBook
 from hub.rules.engine import Engine, OpenAlert
+from hub.rules.events import Severity
 from hub.rules.statefile import NAME, RuleStateFile
 from hub.store.base import SeriesFilter, StoreUnavailable
 from wire.point import NS_PER_S, Point
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from hub.alerts.model import AlertChange, BrokenLink
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from hub.group import Group
     from hub.link import Link
     from hub.live import Live
+    from hub.metrics import Metrics
     from hub.nodes.model import Transition
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
@@ -132,8 +135,6 @@ class Alerting:
         self._clocks = clocks
         #: Called with each change once it is in the registry: notifications.
         self.listeners: list[Callable[[AlertChange], None]] = []
-        #: Called when other rules or silences hold: notifications.
-        self.on_look_again: list[Callable[[], None]] = []
         self._ticked_ns = self._slow_ns = 0
         #: The engine's state has changed in a way that a crash must not undo.
         self._changed = asyncio.Event()
@@ -184,7 +185,7 @@ class Alerting:
             clock_ns=self._clock_ns,
         )
         self.listeners.append(self.notifier.changed)
-        self.on_look_again.append(self.notifier.look_again)
+        self.desk.on_silence = self.notifier.look_again
         saved_ns = self._saved_ns()
         self._apply(self.engine.restore(await asyncio.to_thread(self._state_file.read), now_ns))
         if saved_ns is not None:
@@ -214,6 +215,10 @@ class Alerting:
         """Take the commands to the hub of a group that is durable."""
         self.commands.take(group.controls)
 
+    def say_of_hub(self, figures: Mapping[str, float]) -> None:
+        """Further figures of the hub itself, ``$hub.NAME``; from now on, until others of the same names come."""
+        self._system.facts.update(figures)
+
     async def regroup(self, node: str) -> None:
         """The groups of a node changed.
 
@@ -227,6 +232,16 @@ class Alerting:
         """A node was removed."""
         self._groups.pop(node, None)
         self._apply(self.engine.forget(node, self._clock_ns()))
+
+    def gauges(self, metrics: Metrics) -> None:
+        """Add the figures of alerts and notifications."""
+        self.notifier.gauges(metrics)
+        metrics.gauge_of_each(
+            "iothub_alerts",
+            "Alerts that are open",
+            "severity",
+            {severity.value: partial(self.desk.count, severity) for severity in Severity},
+        )
 
     # -- what goes on -------------------------------------------------------------------------------------------------
 
@@ -280,8 +295,7 @@ class Alerting:
     def _replace(self, rules: RuleSet) -> None:
         self._apply(self.engine.replace(rules, self._clock_ns()))
         self._changed.set()
-        for listen in self.on_look_again:
-            listen()
+        self.notifier.look_again()
 
     def _apply(self, events: Iterable[RuleEvent]) -> None:
         if events:

@@ -22,7 +22,7 @@ from hub.broker.lan import certificates_of
 from hub.tls.authority import TlsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from hub.api.parts import Parts
     from hub.config import Settings
@@ -53,6 +53,8 @@ class Lan:
         self._settings = settings.broker.lan
         self._clock_s = clock_s
         found = certificates_of(settings, paths) if self._settings.enabled else None
+        #: Called with ``certificate_days`` whenever the certificates were looked at.
+        self.tell: Callable[[Mapping[str, float]], None] = lambda _figures: None
         #: None where the network is closed.
         self.certificates: Certificates | None = found
         self._context: ssl.SSLContext | None = None
@@ -93,9 +95,8 @@ class Lan:
     async def run(self) -> Never:
         """Look at the certificates now and then."""
         while True:
+            self.look()
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self.certificates is not None:
-                self.look()
 
     def look(self) -> None:
         """Read the certificates again, take up a renewed one, warn of those that end soon."""
@@ -113,6 +114,7 @@ class Lan:
         self.trouble = ""
         self._ends = _newest(issued)
         now_s = self._clock_s()
+        self.tell({"certificate_days": min(self.days_left().values())})
         if (soon := self.soon()) and now_s - self._warned_s >= _WARN_EVERY_S:
             self._warned_s = now_s
             _log.warning("certificates end soon; renew them: iothub tls renew", certificates=soon)

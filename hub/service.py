@@ -157,7 +157,8 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             linger_s=settings.ingest.linger,
         )
         await alerting.open(link, pipeline)
-        alerting.notifier.gauges(metrics)
+        lan.tell = alerting.say_of_hub
+        alerting.gauges(metrics)
         _gauges(metrics, link, presence, pipeline, sinks)
         metrics.books(ledger, rejects)
         parts = Parts(

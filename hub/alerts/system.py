@@ -1,4 +1,5 @@
-"""What the hub itself knows, as points for the rules: ``$node`` (state, clock_offset) and ``$hub`` (storing).
+"""What the hub itself knows, as points for the rules: ``$node`` (state, clock_offset) and ``$hub`` (storing,
+certificate_days).
 
 They are said at each change and, a part of the nodes at a time, every few seconds; they are stored nowhere.
 """
@@ -58,12 +59,14 @@ class SystemPoints:
         self._keys: dict[str, SeriesKey] = {}
         self._turn: Iterator[str] = iter(())
         self._at_once = 1
+        #: Further figures of the hub, said with each step.
+        self.facts: dict[str, Value] = {}
         #: Why each node is as it is.
         self.reasons = dict(reasons or {})
 
     def step(self, now_ns: int) -> list[Point]:
         """The hub's own state and the next part of the nodes; ten times a second."""
-        points = [Point(self._hub, now_ns, {"storing": self._storing()})]
+        points = [Point(self._hub, now_ns, {"storing": self._storing(), **self.facts})]
         part = list(islice(self._turn, self._at_once))
         if not part:
             nodes = self._presence.nodes()

@@ -30,6 +30,7 @@ from hub.cli.base import CliError, state_paths
 from hub.cli.client import Api, connected
 from hub.cli.doctor_grafana import examine_grafana
 from hub.cli.doctor_influx import examine_influx
+from hub.cli.doctor_lan import examine_certificates
 from hub.cli.doctor_notify import examine_channels
 from hub.cli.finding import FAILED, OK, SKIPPED, Finding
 from hub.cli.output import parse_time
@@ -288,6 +289,7 @@ _CHECKS: Final[tuple[tuple[str, frozenset[str], Callable[[_Patient], Iterator[Fi
     ("mosquitto", frozenset(), _mosquitto),
     ("InfluxDB", frozenset(), _influx),
     ("hub", frozenset({"state"}), _hub),
+    ("network", frozenset({"state"}), lambda patient: examine_certificates(patient.settings)),
     ("API", frozenset({"hub"}), _api),
     ("broker", frozenset({"hub"}), _broker),
     ("store", frozenset({"API", "broker"}), _store),
