@@ -13,14 +13,14 @@ from hub.guard import Guard, GuardLimits
 from hub.health import _spool
 from hub.metrics import Metrics
 from hub.paths import StatePaths
-from hub.sinks import Sinks, make_sinks, remember_types, remember_types_if_there, spool_gauges
+from hub.sinks import Sinks, make_guard, make_sinks, remember_types, remember_types_if_there, spool_gauges
 from hub.store.duck import DuckStore
 from hub.store.fanout import FanOut
 from hub.store.memory import MemoryStore
 from hub.store.spool import Spool
 from hub.store.spooled import SpooledStore
 from tests.support.spools import KEY, ScriptedStore, away, batch
-from wire.point import NS_PER_S, Point
+from wire.point import NS_PER_S, Point, SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +71,16 @@ def test_each_of_several_stores_has_a_spool_of_its_own(tmp_path: Path) -> None:
             pass
 
     asyncio.run(main())
+
+
+def test_types_are_shared_by_series_where_influxdb_is_among_the_stores() -> None:
+    for store, shared in (({"kind": "duck"}, False), ({"kind": "influx"}, True), ({"also": ["influx"]}, True)):
+        guard, point = make_guard(GuardLimits(), Settings(store=StoreSettings.model_validate(store))), batch(0)[0]
+        guard.window(point.ts_ns)
+        guard.check(Point(SeriesKey("other", KEY.measurement), point.ts_ns, {"n": "text"}))
+        kept = guard.check(Point(KEY, point.ts_ns, {"n": 1.0})).point
+        assert kept is not None
+        assert kept.fields == ({"n_num": 1.0} if shared else {"n": 1.0})
 
 
 @pytest.mark.parametrize("also", [["duck"], ["influx", "influx"]])

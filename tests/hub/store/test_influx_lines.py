@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +14,9 @@ from hub.store.influxql import identifier, regex, text
 from tests.support.influx import Influxd, opened
 from tests.support.stores import ALL, NOON, at, line, run, samples
 from wire.point import NS_PER_S, Point, SeriesKey
+
+if TYPE_CHECKING:
+    from hub.store.influx import InfluxStore
 
 DAY_S = 86_400
 
@@ -77,6 +80,27 @@ def test_the_first_node_decides_the_kind_of_a_field_in_its_measurement(influxd: 
         assert refused.reason == "dev2 room: field 'state': the series is number, got text 'on'"
 
     run(opened(influxd, influxd.create()), body)
+
+
+def test_what_each_field_takes_is_asked_of_the_database_whoever_wrote_it(influxd: Influxd) -> None:
+    database = influxd.create()
+    lines = f'room a=1,b=1i,c="x",d=t,%25A=1 {NOON}\nroom mixed=1 {NOON}\nroom mixed=1i {NOON - 20 * DAY_S * NS_PER_S}'
+    assert influxd.write(database, lines) == 204
+
+    async def body(store: InfluxStore) -> None:
+        await store.write([at(0, SeriesKey("dev1", "door"), open=True), line(0, "m", status=502.0)])
+        found = [each for each in await store.field_types() if each[0] != "log"]
+        assert sorted(found, key=str) == [
+            ("door", "open", bool),
+            ("room", "%A", float),
+            ("room", "a", float),
+            ("room", "b", int),
+            ("room", "c", str),
+            ("room", "d", bool),
+            ("room", "mixed", float),
+        ]
+
+    run(opened(influxd, database), body)
 
 
 def test_kinds_series_and_last_values_outlive_a_restart(influxd: Influxd) -> None:
