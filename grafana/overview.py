@@ -73,6 +73,23 @@ OVERVIEW: Final = Dashboard(
             ),
         ),
         Row(
+            "Alerts",
+            (
+                table(
+                    "Alerts",
+                    Influx(
+                        'SELECT last("state") AS "state", "severity" AS "severity", "message" AS "message" '
+                        f'FROM "alert" {WHERE} GROUP BY "node", "rule", "series"',
+                        table=True,
+                    ),
+                    description="The newest state of each alert that changed in the time range; all that are open: "
+                    "`iothub alerts`.",
+                    width=24,
+                    sort="Time",
+                ),
+            ),
+        ),
+        Row(
             "Hosts",
             (
                 timeline(

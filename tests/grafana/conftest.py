@@ -36,8 +36,11 @@ SAMPLES: dict[str, tuple[dict[str, str], dict[str, float | str | bool]]] = {
     "fan": ({"chip": "nct6775", "sensor": "fan1"}, {"speed_rpm": 900.0}),
     "battery": ({}, {"charge_percent": 80.0, "plugged": True}),
     "process": ({"name": "mosquitto"}, {"rss_bytes": 1e7, "cpu_percent": 1.0, "count": 1.0}),
-    # Written by the hub's alerts one day: this is the shape that the annotations expect.
-    "alert": ({"rule": "too-hot"}, {"state": "firing", "message": "48.5 °C"}),
+    # As the hub's own alerts, of which no rule fires here; a test compares the shapes.
+    "alert": (
+        {"rule": "too-hot", "series": "temperature.temperature_c"},
+        {"state": "firing", "severity": "warning", "change": "firing", "message": "48.5 °C", "id": 1.0},
+    ),
 }
 LOGS: list[dict[str, Any]] = [
     {"level": "error", "source": "nginx", "message": "upstream [::1]:80 timed out", "fields": {"status": 502}},

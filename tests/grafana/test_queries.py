@@ -10,9 +10,14 @@ import pytest
 import yaml
 
 from grafana.build import FOLDER
-from tests.grafana.conftest import DEVICE
+from hub.alerts.model import Alert, AlertState, Change
+from hub.alerts.rows import HistoryRow
+from hub.alerts.saying import point_of
+from hub.rules.events import Severity
+from tests.grafana.conftest import DEVICE, SAMPLES
 from tests.support.grafana import Range, found_values, influxql, panels, promql, variables
 from tests.support.sources import ROOT
+from wire.point import SeriesKey
 
 if TYPE_CHECKING:
     from tests.grafana.conftest import Filled
@@ -143,6 +148,28 @@ def test_annotations_name_columns_that_their_query_gives(dashboard: Json, filled
         (series,) = filled.ask(text)
         named = {annotation["titleColumn"], annotation["textColumn"], *annotation["tagsColumn"].split(",")}
         assert named <= set(series["columns"])
+
+
+def test_alerts_have_the_shape_that_the_hub_gives_them() -> None:
+    """What the dashboards are asked about above is no invention."""
+    alert = Alert(
+        id=1,
+        rule="too-hot",
+        node=DEVICE,
+        key=SeriesKey(DEVICE, "temperature"),
+        field="temperature_c",
+        state=AlertState.FIRING,
+        severity=Severity.WARNING,
+        worst=Severity.WARNING,
+        message="48.5 °C",
+        started_ns=1,
+        changed_ns=1,
+    )
+    point = point_of(alert, HistoryRow(1, Change.FIRING, alert.state, alert.severity, alert.message, "", ""))
+    tags, fields = SAMPLES["alert"]
+    assert point.key.measurement == "alert"
+    assert dict(point.key.tags) == tags
+    assert point.fields == fields
 
 
 @pytest.mark.parametrize(("dashboard", "panel", "target"), targets("prometheus"))
