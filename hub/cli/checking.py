@@ -11,6 +11,7 @@ from hub.alerts.notify_send import check_channels
 from hub.cli.base import USAGE
 from hub.cli.output import paint
 from hub.routes import check_sources
+from hub.rules.files import read_rules, rules_file
 from wire.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
         settings = options.settings()
         check_sources(settings.sources)
         check_channels(settings.notify.channels)
+        read_rules(rules_file(settings), shipped=settings.rules.shipped)
     except SettingsError as error:
         return None, error.problems
     return settings, ()

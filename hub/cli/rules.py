@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hub.cli.base import FAILED, USAGE, CliError, options, state_paths
+from hub.cli.base import FAILED, USAGE, CliError, options
 
 if TYPE_CHECKING:
     from hub.api.schemas_rules import BacktestAnswer
-    from hub.config import Settings
     from hub.rules.check import Checked
     from hub.rules.files import Entry
 
@@ -90,10 +89,10 @@ def check(
 
     from hub.cli.output import print_json
     from hub.rules.check import read_tests, run_test
-    from hub.rules.files import read_rules
+    from hub.rules.files import read_rules, rules_file
 
     settings = options(context).settings()
-    path = file or _rules_file(settings)
+    path = file or rules_file(settings)
     if not path.exists():
         if file is not None:
             raise CliError(f"there is no file {path}", USAGE)
@@ -174,10 +173,6 @@ def reload(context: typer.Context) -> None:
 
 
 # -- private ----------------------------------------------------------------------------------------------------------
-
-
-def _rules_file(settings: Settings) -> Path:
-    return settings.rules.file or state_paths(settings).root / "rules.toml"
 
 
 def _switch(context: typer.Context, name: str, *, on: bool) -> None:

@@ -210,15 +210,17 @@ class Engine:
     def _over_window(self, cell: Cell, now_ns: int, out: list[RuleEvent]) -> None:
         """The window took a sample: judge what it comes to now."""
         window, watch = cell.window, cell.watch
-        if window is None or watch.window is None:
+        if window is None:
             raise AssertionError(cell.key)
-        value = window.value(watch.window.fn, least=watch.least, ahead_ns=watch.ahead_ns)
+        value = cell.read()
         level = None if value is None else watch.judge(value, cell.level)
         if level is None:
             return
+        same = level == cell.level
         cell.last_ns, cell.value, cell.level = window.newest_ns, value, level
         for track in cell.tracks:
-            track.advance(window.newest_ns, now_ns, self._tables.timers, out)
+            if not (same and track.settled):
+                track.advance(window.newest_ns, now_ns, self._tables.timers, out)
 
     def _special(self, cell: Cell, point: Point, value: Value, now_ns: int) -> int:
         watch = cell.watch

@@ -22,6 +22,8 @@ from wire.settings_problems import booleans_as_numbers, explain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hub.config import Settings
+
 DEFAULTS: Final = Path(__file__).with_name("defaults.toml")
 #: What a file may hold: rules, and the tests of ``iothub rules check``.
 _TOP: Final = frozenset({"rules", "tests"})
@@ -67,6 +69,11 @@ def check_tables(tables: Mapping[str, Any], *, source: str = "body", shipped: bo
     layers.values = {"rules": dict(tables)}
     layers.origins = {(): Origin(source)}
     return _checked(_tables(_read(DEFAULTS)) if shipped else {}, layers)
+
+
+def rules_file(settings: Settings) -> Path:
+    """Where the user's rules stand."""
+    return settings.rules.file or settings.state / "rules.toml"
 
 
 def rule_set(entries: Mapping[str, Entry]) -> RuleSet:

@@ -115,7 +115,7 @@ class Tables:
             if watch.kind is Kind.WINDOW and watch.window is not None:
                 cell.window = self.windows.window(key, field, watch.over_ns)
                 cell.window.ruled = True
-                cell.window.need(watch.window.fn)
+                cell.read = cell.window.reader(watch.window.fn, least=watch.least, ahead_ns=watch.ahead_ns)
             if watch.auto:
                 cell.cadence = Cadence()
             self._attach(cell)

@@ -19,7 +19,7 @@ from hub.rules.events import EventKind, RuleEvent, Severity
 from hub.rules.saying import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hub.rules.cadence import Cadence
     from hub.rules.compiled import Ready, Watch
@@ -44,8 +44,8 @@ class Cell:
     """What one condition knows of one series."""
 
     __slots__ = (
-        "cadence", "exact", "field", "heard_ns", "key", "last_ns", "level", "tracks", "value", "wall_ns", "watch",
-        "window",
+        "cadence", "exact", "field", "heard_ns", "key", "last_ns", "level", "read", "tracks", "value", "wall_ns",
+        "watch", "window",
     )  # fmt: skip
 
     def __init__(self, watch: Watch, key: SeriesKey, field: str) -> None:
@@ -58,6 +58,8 @@ class Cell:
         #: Of that sample, or of the window then.
         self.value: Value | None = None
         self.window: SeriesWindow | None = None
+        #: What the window comes to.
+        self.read: Callable[[], float | None] = lambda: None
         self.tracks: tuple[Track, ...] = ()
         # Absence only: when a sample last arrived, whether that is known and not assumed, and when to look.
         self.heard_ns = 0

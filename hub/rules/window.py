@@ -17,7 +17,7 @@ from hub.rules.sums import Line, Moments, Total
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     _Figures = TypeVar("_Figures", Total, Moments, Line)
 
@@ -42,6 +42,8 @@ class Window:
         self._moments: Moments | None = None
         self._line: Line | None = None
         self._extremes: _Extremes | None = None
+        #: Those of the first three that are kept up.
+        self._figures: tuple[Total, ...] = ()
 
     def __len__(self) -> int:
         return len(self._times)
@@ -62,6 +64,7 @@ class Window:
                 self._line = self._filled(Line())
             elif fn in {Fn.MIN, Fn.MAX} and self._extremes is None:
                 self._extremes = _Extremes(self.samples())
+        self._figures = tuple(f for f in (self._total, self._moments, self._line) if f is not None)
 
     def samples(self) -> Iterator[tuple[int, float]]:
         """Times and values, oldest first."""
@@ -78,62 +81,61 @@ class Window:
             return self._insert(ts_ns, value)
         times.append(ts_ns)
         self._values.append(value)
-        self._count(ts_ns, value, add=True)
+        self._count(ts_ns, value)
         if self._extremes is not None:
             self._extremes.add(ts_ns, value)
         self._let_go(ts_ns - self.over_ns)
         return True
 
-    def value(self, fn: Fn, *, least: int = 1, ahead_ns: int = 0) -> float | None:  # noqa: PLR0911  one a function
+    def value(self, fn: Fn, *, least: int = 1, ahead_ns: int = 0) -> float | None:
         """What the samples come to; None where they are too few (or span too little for a line)."""
-        count = len(self._times)
-        if count < max(least, _LEAST.get(fn, 1)):
-            return None
-        match fn:
-            case Fn.COUNT:
-                return float(count)
-            case Fn.LAST:
-                return self._values[-1]
-            case Fn.DELTA:
-                return self._values[-1] - self._values[0]
-            case Fn.RATE:
-                return (self._values[-1] - self._values[0]) / ((self._times[-1] - self._times[0]) / NS_PER_S)
-            case Fn.MIN:
-                return self._found_extremes().least()
-            case Fn.MAX:
-                return self._found_extremes().most()
-            case Fn.SLOPE | Fn.PREDICT:
-                return self._on_line(fn, ahead_ns)
-            case _:
-                return self._moment(fn)
+        return self.reader(fn, least=least, ahead_ns=ahead_ns)()
+
+    def reader(self, fn: Fn, *, least: int = 1, ahead_ns: int = 0) -> Callable[[], float | None]:
+        """:meth:`value` for many calls: what can be found out once is."""
+        self.need(fn)
+        enough = max(least, _LEAST.get(fn, 1))
+        read: Callable[[], float | None] = {
+            Fn.MEAN: self._mean,
+            Fn.MIN: lambda: self._kept_extremes().least(),
+            Fn.MAX: lambda: self._kept_extremes().most(),
+            Fn.SUM: self._sum,
+            Fn.COUNT: lambda: float(len(self._times)),
+            Fn.STDDEV: self._stddev,
+            Fn.LAST: lambda: self._values[-1],
+            Fn.DELTA: lambda: self._values[-1] - self._values[0],
+            Fn.RATE: lambda: (self._values[-1] - self._values[0]) / ((self._times[-1] - self._times[0]) / NS_PER_S),
+            Fn.SLOPE: lambda: self._on_line(None),
+            Fn.PREDICT: lambda: self._on_line(ahead_ns),
+        }[fn]
+        return lambda: read() if len(self._times) >= enough else None
 
     # -- private -----------------------------------------------------------------------------------------------------
 
-    def _moment(self, fn: Fn) -> float:
-        if self._huge:
-            return _anew(fn, self._values)
-        self.need(fn)
-        if fn is Fn.STDDEV and self._moments is not None:
-            return math.sqrt(self._moments.squares(self.samples()) / (self._moments.count - 1))
-        if self._total is None:
-            raise AssertionError(fn)
-        return self._total.sum() if fn is Fn.SUM else self._total.mean()
+    def _sum(self) -> float | None:
+        return _anew(Fn.SUM, self._values) if self._huge or self._total is None else self._total.sum()
 
-    def _on_line(self, fn: Fn, ahead_ns: int) -> float | None:
-        newest_ns = self._times[-1]
-        if newest_ns - self._times[0] < _SPAN * self.over_ns or self._huge:
-            return None
-        self.need(fn)
-        line = self._line
-        if line is None:
-            raise AssertionError(fn)
-        slope = line.slope(self.samples(), newest_ns, self.over_ns)
-        return slope if fn is Fn.SLOPE else line.at(newest_ns + ahead_ns, slope)
+    def _mean(self) -> float | None:
+        return _anew(Fn.MEAN, self._values) if self._huge or self._total is None else self._total.mean()
 
-    def _found_extremes(self) -> _Extremes:
+    def _stddev(self) -> float | None:
+        moments = self._moments
+        if self._huge or moments is None:
+            return _anew(Fn.STDDEV, self._values)
+        return math.sqrt(moments.squares(self.samples()) / (moments.count - 1))
+
+    def _kept_extremes(self) -> _Extremes:
         if self._extremes is None:
-            self._extremes = _Extremes(self.samples())
+            raise AssertionError("nobody said that they are needed")
         return self._extremes
+
+    def _on_line(self, ahead_ns: int | None) -> float | None:
+        """The slope, or where the line is so far ahead."""
+        newest_ns, line = self._times[-1], self._line
+        if newest_ns - self._times[0] < _SPAN * self.over_ns or self._huge or line is None:
+            return None
+        slope = line.slope(self.samples(), newest_ns, self.over_ns)
+        return slope if ahead_ns is None else line.at(newest_ns + ahead_ns, slope)
 
     def _filled(self, figures: _Figures) -> _Figures:
         for ts_ns, value in self.samples():
@@ -141,22 +143,22 @@ class Window:
                 figures.add(ts_ns, value)
         return figures
 
-    def _count(self, ts_ns: int, value: float, *, add: bool) -> None:
-        if abs(value) > _HUGE:
-            self._huge += 1 if add else -1
-            return
-        for figures in (self._total, self._moments, self._line):
-            if figures is not None:
-                if add:
-                    figures.add(ts_ns, value)
-                else:
-                    figures.remove(ts_ns, value)
+    def _count(self, ts_ns: int, value: float) -> None:
+        if -_HUGE <= value <= _HUGE:
+            for figures in self._figures:
+                figures.add(ts_ns, value)
+        else:
+            self._huge += 1
 
     def _let_go(self, until_ns: int) -> None:
         times = self._times
         while times[0] <= until_ns or len(times) > MAX_SAMPLES:
             ts_ns, value = times.popleft(), self._values.popleft()
-            self._count(ts_ns, value, add=False)
+            if -_HUGE <= value <= _HUGE:
+                for figures in self._figures:
+                    figures.remove(ts_ns, value)
+            else:
+                self._huge -= 1
             if self._extremes is not None:
                 self._extremes.let_go(ts_ns)
 
@@ -172,7 +174,7 @@ class Window:
             at -= 1
         self._times.insert(at, ts_ns)
         self._values.insert(at, value)
-        self._count(ts_ns, value, add=True)
+        self._count(ts_ns, value)
         if self._extremes is not None:
             self._extremes = _Extremes(self.samples())
         return True
