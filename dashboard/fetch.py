@@ -7,8 +7,9 @@ What a viewer may see depends on the user, so nothing is shared between users of
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import streamlit as st
@@ -43,6 +44,12 @@ def table(params: Params, *, slow: bool = False) -> pa.Table:
     """Samples or aggregates of ``/query``, a row each: time, node, measurement, tag.…, field, value."""
     who = viewer()
     return _table(_rights(who.user, who.role), _key(params), _moment(slow=slow), who.token)
+
+
+def asked(path: str, body: dict[str, Any]) -> Document:
+    """The answer to a question that is put by POST and changes nothing, e.g. ``/rules/test``."""
+    who = viewer()
+    return _asked(_rights(who.user, who.role), path, json.dumps(body, sort_keys=True), _moment(slow=True), who.token)
 
 
 def health() -> Document:
@@ -103,3 +110,9 @@ def _health(moment: int, _token: str) -> Document:
 def _reading(moment: int, _token: str) -> Reading:
     del moment
     return Reading(time.monotonic(), figures(client().metrics(_token)))
+
+
+@st.cache_data(ttl=_SLOW_S, max_size=_MOST_BYTES, show_spinner="Running it over what is stored …")
+def _asked(rights: str, path: str, body: str, moment: int, _token: str) -> Document:
+    del rights, moment
+    return client().post(path, _token, json.loads(body))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import explore, ingest, logs, node, overview
+from dashboard.views import alerts, explore, ingest, logs, node, overview, rules
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -23,6 +23,8 @@ def main() -> None:
             st.Page(node.page, title="Node", icon=":material/memory:", url_path="node"),
             st.Page(explore.page, title="Explore", icon=":material/query_stats:", url_path="explore"),
             st.Page(logs.page, title="Logs", icon=":material/article:", url_path="logs"),
+            st.Page(alerts.page, title="Alerts", icon=":material/notifications:", url_path="alerts"),
+            st.Page(rules.page, title="Rules", icon=":material/rule:", url_path="rules"),
             st.Page(ingest.page, title="Ingest", icon=":material/input:", url_path="ingest"),
         ]
     )
