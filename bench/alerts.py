@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.table import Table
 
@@ -43,7 +44,7 @@ class Crossings:
         self._due_s: dict[tuple[str, str], float] = {}
         self.took_ms: list[float] = []
         self._stop = threading.Event()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="bench-alerts", protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bench-alerts", protocol=mqtt.MQTTv5)
         self._client.on_message = self._said
         self._client.connect("127.0.0.1", port)
         self._client.subscribe("iot/v1/+/alert/crossing", qos=1)
@@ -109,7 +110,7 @@ def measure(rate: float, seconds: float, rule_count: int, topics: int, every_s: 
             "IOTHUB_RULES__FILE": str(rule_file),
             "IOTHUB_RULES__SHIPPED": "false",
             # The same alerts come and go on purpose.
-            "IOTHUB_ALERTS__FLAP_WINDOW": "0.001",
+            "IOTHUB_ALERTS__FLAP_WINDOW": "1ms",
         }
         hub = stack.enter_context(HubProcess(folder / "state", broker.port, settings))
         hub.wait_linked()

@@ -13,39 +13,37 @@ newest samples that the store has beyond it, and then agrees with the registry (
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from hub.alerts.blame import Facts, blame
 from hub.alerts.book import AlertBook
 from hub.alerts.clerk import Clerk
 from hub.alerts.commands import HubCommands
 from hub.alerts.desk import Desk, Silences
+from hub.alerts.evidence import Evidence
 from hub.alerts.lifecycle import FlapLimits, Lifecycle
+from hub.alerts.memory import RuleMemory
 from hub.alerts.stats import Stats
 from hub.alerts.system import SystemPoints
 from hub.live import AlertEvent
 from hub.nodes.database import RegistryError
-from hub.nodes.model import Contact
 from hub.notifying import open_notifier
 from hub.rules.book import RuleBook
-from hub.rules.engine import Engine, OpenAlert
+from hub.rules.engine import Engine
 from hub.rules.events import Severity
-from hub.rules.statefile import NAME, RuleStateFile
-from hub.store.base import SeriesFilter, StoreUnavailable
-from wire.point import NS_PER_S, Point
+from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from hub.alerts.model import AlertChange, BrokenLink
+    from hub.alerts.model import AlertChange
     from hub.clocks import Clocks
     from hub.config import Settings
+    from hub.config_alerts import AlertSettings
     from hub.group import Group
     from hub.link import Link
     from hub.live import Live
@@ -58,6 +56,7 @@ if TYPE_CHECKING:
     from hub.rules.events import RuleEvent
     from hub.rules.model import RuleSet
     from hub.store.base import Store, WriteResult
+    from wire.point import Point
     from wire.topics import Topics
 
 _TICK_S: Final = 0.1
@@ -68,10 +67,6 @@ _SLOW_NS: Final = NS_PER_S
 _MAINTAIN_S: Final = 3600.0
 #: What the hub cannot store for longer is an alert.
 _STORING_S: Final = 5.0
-#: What changes together is saved together.
-_SAVE_AFTER_S: Final = 0.5
-#: Taking the engine's state stops everything else: at most this share of the time.
-_SAVE_SHARE: Final = 0.02
 
 _log = structlog.get_logger("hub.alerting")
 
@@ -112,8 +107,6 @@ class Alerting:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._settings = settings
-        self._state_path = paths.root / NAME
-        self._state_file = RuleStateFile(self._state_path)
         self._topics = topics
         self._registry = registry
         self._store = store
@@ -122,22 +115,16 @@ class Alerting:
         self._presence = presence
         self._clock_ns = clock_ns
         self._groups: dict[str, frozenset[str]] = {}
-        self._link: Link | None = None
         self._pipeline: Pipeline | None = None
+        self._opened = False
         self.rules = RuleBook(settings.rules.file or paths.root / "rules.toml", shipped=settings.rules.shipped)
         self.rules.on_change = self._replace
         self.engine = Engine(self.rules.rules(), lambda node: self._groups.get(node, frozenset()))
-        flap = settings.alerts
-        self._lifecycle = Lifecycle(
-            FlapLimits(flap.flap_changes, int(flap.flap_window * NS_PER_S), int(flap.flap_quiet * NS_PER_S)),
-            self._blame,
-        )
+        self._memory = RuleMemory(self.engine, store, paths.root, settings.rules.save_every)
         self._clocks = clocks
         #: Called with each change once it is in the registry: notifications.
         self.listeners: list[Callable[[AlertChange], None]] = []
         self._ticked_ns = self._slow_ns = 0
-        #: The engine's state has changed in a way that a crash must not undo.
-        self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,9 +132,9 @@ class Alerting:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._link is not None:
+        if self._opened:
             await self._clerk.finish()
-            await self._state_file.write(self.engine)
+            await self._memory.save()
 
     async def open(self, link: Link, pipeline: Pipeline) -> None:
         """Go on where the hub stopped; before the first points.
@@ -155,7 +142,8 @@ class Alerting:
         Raises:
             RegistryError: the registry does not answer.
         """
-        self._link, self._pipeline = link, pipeline
+        self._pipeline = pipeline
+        reasons = {row.node: row.reason or "" for row in await self._registry.everyone()}
         settings, book, silences = self._settings, AlertBook(self._registry.database), Silences(self._clock_ns)
         self._clerk = Clerk(
             book,
@@ -166,11 +154,13 @@ class Alerting:
             tell=self._told,
             clock_ns=self._clock_ns,
         )
-        self.desk = Desk(self._lifecycle, book, self._clerk, silences, self._clock_ns)
+        self._system = SystemPoints(settings.hub.id, self._presence, self._clocks.offset_s, self._is_storing, reasons)
+        evidence = Evidence(self.engine, self._presence, self._system, link, pipeline, self._clock_ns)
+        self.desk = Desk(
+            Lifecycle(_flap_limits(settings.alerts), evidence), book, self._clerk, silences, self._clock_ns
+        )
         self.stats = Stats(self.engine.windows, settings.stats, self._live, link, self._topics)
         self.commands = HubCommands(settings.hub.id, self.desk, link, self._topics, self._clock_ns)
-        reasons = {row.node: row.reason or "" for row in await self._registry.everyone()}
-        self._system = SystemPoints(settings.hub.id, self._presence, self._clocks.offset_s, self._is_storing, reasons)
         self._groups = await self._registry.groups()
         now_ns = self._clock_ns()
         kept = await book.load(now_ns - int(settings.alerts.flap_window * NS_PER_S))
@@ -186,13 +176,8 @@ class Alerting:
         )
         self.listeners.append(self.notifier.changed)
         self.desk.on_silence = self.notifier.look_again
-        saved_ns = self._saved_ns()
-        self._apply(self.engine.restore(await asyncio.to_thread(self._state_file.read), now_ns))
-        if saved_ns is not None:
-            self._apply(self.engine.observe(await self._stored_since(saved_ns), now_ns))
-        opened = [OpenAlert(a.rule, a.subject, a.severity, a.fired_ns or a.started_ns) for a in kept.open]
-        self._apply(self.engine.adopt(opened, now_ns))
-        self._ticked_ns = now_ns
+        self._apply(await self._memory.resume(kept.open, now_ns))
+        self._ticked_ns, self._opened = now_ns, True
 
     # -- what comes in ------------------------------------------------------------------------------------------------
 
@@ -251,7 +236,7 @@ class Alerting:
             tasks.create_task(self._clerk.run(), name="alert clerk")
             tasks.create_task(self.commands.run(), name="hub commands")
             tasks.create_task(self.notifier.run(), name="notifications")
-            tasks.create_task(self._save_all(), name="rule state")
+            tasks.create_task(self._memory.run(), name="rule state")
             tasks.create_task(self._maintain(), name="alert maintenance")
             while True:
                 await asyncio.sleep(_TICK_S)
@@ -270,17 +255,6 @@ class Alerting:
             self.desk.tick(now_ns)
             await self.stats.tell(now_ns)
 
-    async def _save_all(self) -> None:
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.rules.save_every):
-                    await self._changed.wait()
-            await asyncio.sleep(_SAVE_AFTER_S)
-            self._changed.clear()
-            began = time.perf_counter()
-            await self._state_file.write(self.engine)
-            await asyncio.sleep((time.perf_counter() - began) / _SAVE_SHARE)
-
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(_MAINTAIN_S)
@@ -294,12 +268,12 @@ class Alerting:
 
     def _replace(self, rules: RuleSet) -> None:
         self._apply(self.engine.replace(rules, self._clock_ns()))
-        self._changed.set()
+        self._memory.changed.set()
         self.notifier.look_again()
 
     def _apply(self, events: Iterable[RuleEvent]) -> None:
         if events:
-            self._changed.set()
+            self._memory.changed.set()
             self.desk.apply(events)
 
     def _told(self, changes: Sequence[AlertChange]) -> None:
@@ -312,41 +286,11 @@ class Alerting:
         async with self._writing:
             return await self._store.write(points)
 
-    def _saved_ns(self) -> int | None:
-        """When the engine's state was last saved; None: never."""
-        try:
-            return self._state_path.stat().st_mtime_ns
-        except FileNotFoundError:
-            return None
-
-    async def _stored_since(self, ns: int) -> list[Point]:
-        """The newest sample of each series that the store has beyond ``ns``."""
-        try:
-            newest = await self._store.last(SeriesFilter())
-        except StoreUnavailable as error:
-            _log.warning("rules go on without what was stored last", why=str(error))
-            return []
-        return [
-            Point(last.series.key, last.ts_ns, {last.series.field: last.value}) for last in newest if last.ts_ns > ns
-        ]
-
     def _is_storing(self) -> bool:
         pipeline = self._pipeline
         return pipeline is None or not pipeline.trouble or pipeline.waiting_s(self._clock_ns()) < _STORING_S
 
-    def _blame(self, event: RuleEvent) -> tuple[BrokenLink, str]:
-        node, presence, now_ns = event.subject.node, self._presence, self._clock_ns()
-        others = [presence.last_seen_ns(each) for each in presence.nodes() if presence.contact(each) is Contact.ONLINE]
-        pipeline, link = self._pipeline, self._link
-        facts = Facts(
-            node=node,
-            contact=presence.contact(node),
-            node_heard_ns=presence.last_seen_ns(node),
-            others_heard_ns=tuple(ns for ns in others if ns is not None),
-            series_heard_ns=self.engine.heard_ns(event.subject),
-            link_trouble=link.trouble if link is not None else "",
-            store_trouble=pipeline.trouble if pipeline is not None else "",
-            waiting_s=pipeline.waiting_s(now_ns) if pipeline is not None else 0.0,
-            reason=self._system.reasons.get(node, ""),
-        )
-        return blame(facts, now_ns)
+
+def _flap_limits(settings: AlertSettings) -> FlapLimits:
+    window_ns, quiet_ns = int(settings.flap_window * NS_PER_S), int(settings.flap_quiet * NS_PER_S)
+    return FlapLimits(settings.flap_changes, window_ns, quiet_ns)

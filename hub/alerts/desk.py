@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hub.alerts.book import AlertBook, Kept
     from hub.alerts.clerk import Clerk
     from hub.alerts.model import AlertChange
-    from hub.rules.events import RuleEvent
+    from hub.rules.events import RuleEvent, Severity
 
 #: Longest remark.
 MAX_WHY: Final = 2000
@@ -102,6 +102,8 @@ class Desk:
         self.silences = silences
         self._clock_ns = clock_ns
         self._ticked_ns = clock_ns()
+        #: Called when other silences hold than before: notifications.
+        self.on_silence: Callable[[], None] = lambda: None
 
     # -- from the engine ----------------------------------------------------------------------------------------------
 
@@ -121,15 +123,6 @@ class Desk:
         for event in events:
             self._clerk.note(self._life.apply(event))
 
-    def reconcile(self, firing: Iterable[Alert]) -> None:
-        """Let go what was open before a restart and is not any more; ``firing`` is what the engine was told of."""
-        for alert in firing:
-            if alert.flapping:
-                # Whether its condition holds, the engine says with the next sample; it had its quiet time till then.
-                self._clerk.note(
-                    self._life.let_go(alert.identity, why="quiet since the restart", now_ns=self._clock_ns())
-                )
-
     def tick(self, now_ns: int) -> None:
         """What time alone brings about; once a second or so."""
         self._clerk.note(self._life.tick(now_ns))
@@ -144,6 +137,10 @@ class Desk:
     def now(self) -> list[Alert]:
         """Pending and open alerts, in no order."""
         return list(self._life.alerts)
+
+    def count(self, severity: Severity) -> int:
+        """How many alerts of this severity are open."""
+        return sum(alert.state.open and alert.severity is severity for alert in self._life.alerts)
 
     async def alert(self, alert_id: int) -> Alert | None:
         """Any alert, pending to resolved."""
@@ -248,3 +245,4 @@ class Desk:
             for alert in self._life.alerts
             if alert.state.open and silence.covers(alert.rule, alert.node, now_ns)
         )
+        self.on_silence()

@@ -160,16 +160,6 @@ class Lifecycle:
         """
         return [self._act(Change.COMMENTED, self._open(alert_id), by, why, now_ns)]
 
-    def close(self, identity: Identity, *, why: str, now_ns: int) -> list[AlertChange]:
-        """End an alert that no rule stands behind any more: its rule is gone, or nobody watches its series."""
-        alert = self._alerts.get(identity)
-        return [self._end(alert, now_ns, why)] if alert is not None else []
-
-    def let_go(self, identity: Identity, *, why: str, now_ns: int) -> list[AlertChange]:
-        """As if the engine had said that it is over: a flapping alert stays for its quiet time."""
-        alert = self._alerts.get(identity)
-        return self._over(alert, now_ns, why) if alert is not None else []
-
     def tick(self, now_ns: int) -> list[AlertChange]:
         """Resolve what flapped and has calmed down; call it once a second or so."""
         calm = [identity for identity, since_ns in self._quiet.items() if now_ns - since_ns >= self._flap.quiet_ns]

@@ -97,7 +97,7 @@ async def show_alert(alert_id: AlertId, parts: PartsOf) -> AlertDetail:
     history = [
         AlertEvent(
             at=iso(row.at_ns),
-            change=row.change.value,  # type: ignore[arg-type]  # pending and cancelled ones are not kept
+            change=row.change.value,
             state=row.state.value,
             severity=row.severity.value,
             message=row.message,

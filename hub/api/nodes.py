@@ -68,6 +68,8 @@ async def declare_node(
             await parts.accounts.remove_node(wanted.node)
         raise
     parts.presence.declare(wanted.node)
+    if parts.alerting is not None and wanted.groups:
+        await parts.alerting.regroup(wanted.node)
     _log.info("node declared", node=wanted.node, by=caller.user, account=account is not None, via=wanted.via)
     response.headers["Location"] = f"{request.url.path}/{wanted.node}"
     return _declared(wanted.node, account, parts)
@@ -115,6 +117,8 @@ async def remove_node(node: str, parts: PartsOf, caller: ChangingCaller) -> Resp
             pass
     known = await parts.registry.remove(node)
     parts.presence.forget(node)
+    if parts.alerting is not None:
+        parts.alerting.forget(node)
     if not (known or had_account):
         raise _no_such_node(node)
     _log.info("node removed", node=node, by=caller.user)

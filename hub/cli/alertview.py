@@ -113,7 +113,7 @@ def print_silences(found: Sequence[Silence]) -> None:
 
 
 def _state(alert: Alert) -> str:
-    said = alert.state
+    said: str = alert.state
     if alert.flapping:
         said += ", flapping"
     if alert.silenced_until is not None and alert.state != "resolved":
