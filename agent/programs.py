@@ -12,6 +12,7 @@ import asyncio
 import codecs
 import contextlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from agent import guard
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+_LOG: Final = logging.getLogger(__name__)
 #: Of one output reply.
 _PIECE_BYTES: Final = 16 << 10
 _GRACE_S: Final = 2.0
@@ -100,16 +102,15 @@ async def run(
             await asyncio.shield(reading)
             await process.wait()
         except asyncio.CancelledError:
-            _end(process)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(program.grace_s + _GUARD_S):
-                    await reading
-                    await process.wait()
+            ending = asyncio.create_task(_wait_for_end(process, reading, program), name="program ends")
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:  # the agent stops meanwhile; this is bounded, too
+                await ending
             raise
         finally:
-            if process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+            # Also the pipes that a process which could not be ended still holds open.
+            process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001  asyncio has no other way
             reading.cancel()
             _read_report(report, ended)
     finally:
@@ -173,6 +174,20 @@ async def _pass_on(  # noqa: PLR0917  only called above
             return
         if ended.dropped_bytes and stop is not None:
             _end(stop)
+
+
+async def _wait_for_end(
+    process: asyncio.subprocess.Process, reading: asyncio.Future[list[None]], program: Program
+) -> None:
+    """Tell the guard to end everything, and read what is left until it has."""
+    _end(process)
+    try:
+        async with asyncio.timeout(program.grace_s + _GUARD_S):
+            await asyncio.shield(reading)
+            await process.wait()
+    except TimeoutError:
+        if process.returncode is None:
+            _LOG.error("%s: its guard does not end and is killed", program.argv[0])
 
 
 def _end(process: asyncio.subprocess.Process) -> None:

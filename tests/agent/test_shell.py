@@ -11,7 +11,7 @@ import pytest
 from tests.support.commanding import Bench, run_commands
 from tests.support.mosquitto import Mosquitto
 from tests.support.processes import is_running
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -222,3 +222,18 @@ def test_a_program_that_a_signal_ended_says_which(broker: Mosquitto, tmp_path: P
         assert (final["state"], final["result"]["error"]) == ("failed", "ended by signal 11")
 
     run_commands(broker, test, state=tmp_path, **shell(segv={"run": ["kill -11 $$"], "script": True}))
+
+
+def test_a_stop_during_the_grace_of_a_time_limit_leaves_no_process(broker: Mosquitto, tmp_path: Path) -> None:
+    pid = 0
+
+    async def test(bench: Bench) -> None:
+        nonlocal pid
+        send(bench, "k1", "stubborn", timeout=1)
+        await eventually(lambda: pids(bench.output("/k1")))
+        pid = pids(bench.output("/k1"))["self"]
+        await eventually(lambda: f"TERM {pid}" in bench.output("/k1"), what="the time limit has passed")
+
+    line = 'trap "echo TERM $$" TERM; echo self $$; while true; do sleep 1; done'
+    run_commands(broker, test, state=tmp_path, **shell(stubborn={"run": [line], "script": True}))
+    wait_until(lambda: not is_running(pid), what="it ends")
