@@ -105,6 +105,7 @@ class Lan:
             return
         try:
             self._take_up(certificates)
+            certificates.forget_ended()
             issued = certificates.everything()
         except (TlsError, OSError, UnicodeDecodeError) as error:
             if str(error) != self.trouble:

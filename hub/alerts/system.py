@@ -1,7 +1,7 @@
-"""What the hub itself knows, as points for the rules: ``$node`` (state, clock_offset) and ``$hub`` (storing,
-certificate_days).
+"""What the hub itself knows, as points for the rules.
 
-They are said at each change and, a part of the nodes at a time, every few seconds; they are stored nowhere.
+``$node`` (state, clock_offset) and ``$hub`` (storing, certificate_days). They are said at each change and, a part of
+the nodes at a time, every few seconds; they are stored nowhere.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 AUTHORITY_LIFETIME: Final = dt.timedelta(days=3650)
 #: A server certificate that ends sooner than this is renewed when the broker starts.
 RENEW_BEFORE: Final = dt.timedelta(days=30)
+_FORGOTTEN_AFTER: Final = dt.timedelta(days=7)
 _CA: Final = "ca"
 _SERVER: Final = "server"
 #: Long enough to tell the certificates of one node apart in a folder.
@@ -165,8 +166,8 @@ class Certificates:
         ]
 
     def forget_ended(self) -> None:
-        """Drop certificates of nodes that ended; the folder would grow for ever."""
-        now = self._clock()
+        """Drop certificates of nodes that ended a while ago: nobody is waiting for them to be renewed any more."""
+        now = self._clock() - _FORGOTTEN_AFTER
         for path in (self.folder / "issued").glob("*.crt"):
             if authority.facts(path.read_text(encoding="ascii")).ends < now:
                 path.unlink()
