@@ -192,6 +192,9 @@ class Engine:
                     level = self._special(cell, point, value, now_ns)
                 if level is None:
                     continue
+                for track in cell.tracks:
+                    if track.due_ns is not None and track.due_ns < ts_ns:
+                        track.run_out(out)  # with the value that held until now
                 cell.last_ns, cell.value = ts_ns, value
                 if level != cell.level:
                     cell.level = level
@@ -216,6 +219,9 @@ class Engine:
         level = None if value is None else watch.judge(value, cell.level)
         if level is None:
             return
+        for track in cell.tracks:
+            if track.due_ns is not None and track.due_ns < window.newest_ns:
+                track.run_out(out)
         same = level == cell.level
         cell.last_ns, cell.value, cell.level = window.newest_ns, value, level
         for track in cell.tracks:

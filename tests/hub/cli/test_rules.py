@@ -125,3 +125,10 @@ def test_check_names_what_is_wrong_with_file_and_line(tmp_path: Path, capsys: py
 def test_check_without_a_file_says_what_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--state", str(tmp_path), "rules", "check"]) == 0
     assert "There is no rules file yet" in capsys.readouterr().out
+
+
+def test_the_check_of_the_settings_reads_the_rules_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES.replace("above = 30", 'above = "30"'))
+    assert run(["--state", str(tmp_path), "check"]) == 2
+    assert f"{file}:3: rules.hot.above = '30': must be a number" in capsys.readouterr().out

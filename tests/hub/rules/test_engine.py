@@ -58,6 +58,7 @@ def test_a_value_holds_until_the_next_sample_so_a_long_gap_fires_in_between() ->
     bench = Bench(hot={**HOT, "for": "60s"})
     bench.series((0, 31.0))
     assert bench.see(point(600, 20.0), now=600) == ["firing warning @60", "resolved warning @600"]
+    assert [event.value for event in bench.events[-2:]] == [31.0, 20.0]
 
 
 def test_the_clock_ends_for_where_a_series_says_nothing_more() -> None:

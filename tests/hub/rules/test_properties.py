@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.rules.engine import Engine
+from hub.rules.model import RuleSet
+from hub.rules.replay import RuleReplay
 from hub.rules.state import EngineState
 from tests.support.rules import at, point, rules
 
@@ -81,6 +83,21 @@ def test_saving_and_restoring_anywhere_changes_no_event(
 def in_groups(events: list[RuleEvent]) -> list[str]:
     """The order of what several rules say at one time does not matter."""
     return sorted(str(event) for event in events)
+
+
+@settings(max_examples=200)
+@given(points=st.lists(_POINTS, min_size=1, max_size=40, unique_by=lambda each: (each.ts_ns, each.key, *each.fields)))
+def test_a_backlog_brings_about_what_it_would_have_live(points: list[Point]) -> None:
+    points.sort(key=lambda each: each.ts_ns)
+    in_event_time = RuleSet({name: rule for name, rule in RULES if rule.absent is None})
+    live = RuleReplay(in_event_time).feed(points)
+    late = Engine(in_event_time).observe(points, at(3600))
+    # What the clock alone ended after the last sample of its own series, a backlog leaves to the clock.
+    assert {str(event) for event in late} <= {str(event) for event in live}
+    newest = {(point.key.node, *point.fields): point.ts_ns for point in points}
+    assert {str(e) for e in live if e.at_ns < min(newest.values())} == {
+        str(e) for e in late if e.at_ns < min(newest.values())
+    }
 
 
 @settings(max_examples=100)
