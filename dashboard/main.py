@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import alerts, explore, ingest, logs, node, overview, rules
+from dashboard.views import alerts, commands, explore, ingest, logs, node, overview, rules
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -25,6 +25,7 @@ def main() -> None:
             st.Page(logs.page, title="Logs", icon=":material/article:", url_path="logs"),
             st.Page(alerts.page, title="Alerts", icon=":material/notifications:", url_path="alerts"),
             st.Page(rules.page, title="Rules", icon=":material/rule:", url_path="rules"),
+            st.Page(commands.page, title="Commands", icon=":material/terminal:", url_path="commands"),
             st.Page(ingest.page, title="Ingest", icon=":material/input:", url_path="ingest"),
         ]
     )
