@@ -64,7 +64,7 @@ async def send_command(
     body = body_of(wanted or CommandRequest(), parts)
     stirred = commanding.stirred()
     try:
-        sent = (await commanding.sender.send([Wanted(node, command, body, caller.user)]))[0]
+        sent = await commanding.sender.send_one(Wanted(node, command, body, caller.user))
     except IdTaken as error:
         raise ProblemError(409, f"{error}; leave the id out, or take another.", kind="id-taken") from error
     except TooManyOpen as error:

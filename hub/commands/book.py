@@ -67,7 +67,6 @@ class Book:
         self._oddities = Oddities()
         #: The journal's end, as it is on the disk.
         self.head = Head()
-        self._next_number = 1
 
     async def __aenter__(self) -> Self:
         await self._file.__aenter__()
@@ -203,22 +202,21 @@ class Book:
 
     async def _write(self, work: Callable[[_Writing], None]) -> list[Progress]:
         def change(connection: Connection) -> list[Progress]:
-            writing = _Writing(connection, self._next_number)
             with transaction(connection):
+                # From the file, never from memory: an attempt that failed may have been kept all the same.
+                writing, head = _Writing(connection, tables.next_number(connection)), tables.head(connection)
                 work(writing)
-                rows = chained(self._oddities.passed(writing.entries), self.head)
+                rows = chained(self._oddities.passed(writing.entries), head)
                 writing.finish()
                 tables.append(connection, rows)
             if rows:
                 self.head = Head(rows[-1].number, rows[-1].digest)
-            self._next_number = writing.next_number
             return writing.progress
 
         return await self._file.run(change)
 
     def _load(self, connection: Connection, replaced: bool) -> None:  # noqa: FBT001  a callback of StateFile
         self.head = tables.head(connection)
-        self._next_number = tables.next_number(connection)
         if self.head.number == 0:
             facts = {"version": __version__, "journal": secrets.token_hex(16), "after_damage": replaced}
             rows = chained([Entry(self._clock_ns(), "begun", "", "", facts)], self.head)

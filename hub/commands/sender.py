@@ -88,23 +88,35 @@ class Sender:
         self._link: Link | None = None
         #: Numbers of commands that are being published now.
         self._under_way: set[int] = set()
+        #: Between the check of a bound and the record that counts for it.
         self._asking = asyncio.Lock()
 
     def use(self, link: Link) -> None:
         """Publish over ``link``."""
         self._link = link
 
-    async def send(self, wanted: Sequence[Wanted]) -> list[Command]:
-        """Send commands; each is recorded when this returns, and with the broker unless its state is *sending*.
+    async def send_one(self, wanted: Wanted) -> Command:
+        """As :meth:`send`, for somebody who can be told to wait.
 
         Raises:
             TooManyOpen, IdTaken: nothing was sent.
             StateUnavailable: nothing was sent.
         """
-        made = [self._command(each) for each in wanted]
         async with self._asking:
-            await self._check(made)
-            await self._book.ask([(each, hashlib.sha256(each.payload.encode()).hexdigest()) for each in made])
+            command = self._command(wanted)
+            await self._check(command)
+            await self._ask([command])
+        await self._publish([command])
+        return command
+
+    async def send(self, wanted: Sequence[Wanted]) -> list[Command]:
+        """Send commands; each is recorded when this returns, and with the broker unless its state is *sending*.
+
+        Raises:
+            StateUnavailable: nothing was sent.
+        """
+        made = [self._command(each) for each in wanted]
+        await self._ask(made)
         await self._publish(made)
         return made
 
@@ -164,13 +176,15 @@ class Sender:
         verified = self._keys.check(body, wanted.node, wanted.command)
         return Who(user=wanted.user, signer=body.operator, verified=verified)
 
-    async def _check(self, made: Sequence[Command]) -> None:
-        for command in made if len(made) == 1 else ():
-            if await self._book.find(command.id, command.node):
-                raise IdTaken(f"node {command.node} had a command with the id {command.id!r} before")
-            open_ones = await self._book.counts([("node = ?", command.node), _OPEN])
-            if open_ones.get(State.SENDING, 0) + open_ones.get(State.SENT, 0) >= MOST_OPEN:
-                raise TooManyOpen(f"node {command.node} has {MOST_OPEN} commands that wait for its first word")
+    async def _ask(self, made: Sequence[Command]) -> None:
+        await self._book.ask([(each, hashlib.sha256(each.payload.encode()).hexdigest()) for each in made])
+
+    async def _check(self, command: Command) -> None:
+        if await self._book.find(command.id, command.node):
+            raise IdTaken(f"node {command.node} had a command with the id {command.id!r} before")
+        open_ones = await self._book.counts([("node = ?", command.node), _OPEN])
+        if open_ones.get(State.SENDING, 0) + open_ones.get(State.SENT, 0) >= MOST_OPEN:
+            raise TooManyOpen(f"node {command.node} has {MOST_OPEN} commands that wait for its first word")
 
     async def _publish(self, commands: Sequence[Command]) -> None:
         numbers = {command.number for command in commands}

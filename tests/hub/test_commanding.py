@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.hub import HubProcess
 from hub.commands.journal import Head, Row, verified
@@ -12,6 +12,7 @@ from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -60,7 +61,12 @@ def test_commands_of_anybody_are_recorded_and_their_states_outlive_kills_of_hub_
         broker.kill()
         broker.start()
         hub.wait_linked()
-        assert _received(broker, "iot/v1/n3/cmd/+", lambda: hub.kill() or hub.start()) == sent["id"]
+
+        def again() -> None:
+            hub.kill()
+            hub.start()
+
+        assert _received(broker, "iot/v1/n3/cmd/+", again) == sent["id"]
         assert states(hub)[f"n3/{sent['id']}"] == "waiting"
         own = [row.kind for row in journal(hub) if row.id == sent["id"]]
         assert own == ["request", "sent"]
@@ -71,7 +77,7 @@ def _contact(hub: HubProcess, node: str) -> str | None:
     return next((each["contact"] for each in hub.get("nodes")["items"] if each["node"] == node), None)
 
 
-def _received(broker: Mosquitto, topic_filter: str, act: Any) -> str:
+def _received(broker: Mosquitto, topic_filter: str, act: Callable[[], None]) -> str:
     """Id of the command that comes after ``act``: what the broker forgot is sent to it again."""
     argv = ["mosquitto_sub", "-V", "5", "-p", str(broker.port), "-q", "1", "-t", topic_filter, "-C", "1", "-F", "%j"]
     with subprocess.Popen([*argv, "-W", "30"], stdout=subprocess.PIPE, text=True) as listening:
