@@ -9,7 +9,7 @@ from hub.influx.steps import SetupFailed
 from hub.influx.wanted import wanted
 from hub.store.influx_http import Http
 from hub.store.influx_query import Asker
-from hub.store.influx_server import find_server
+from hub.store.influx_server import Generation, find_server
 from hub.store.influx_settings import target_of
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ async def roll_up_again(
         server = await find_server(http, target.generation, target.database)
         if not server.can_query:
             raise SetupFailed(f"{server} has no roll-ups")
+        if server.generation is Generation.V3:
+            raise SetupFailed(f"{server}: the hub makes its roll-ups, of what comes late, too; nothing is left to make")
         asker = Asker(http, target.database, server.generation)
         there = await policies(asker, server, target.database)
         windows = Windows(http, asker, server, target, there, wanted(settings.store))

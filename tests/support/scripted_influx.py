@@ -9,8 +9,8 @@ import pytest
 
 from hub.store.base import StoreUnavailable
 from hub.store.influx import InfluxStore
-from hub.store.influx_target import Target
 from hub.store.influx_http import Access
+from hub.store.influx_target import Target
 from tests.support.scripted_http import Request, Response, ScriptedServer, says
 from tests.support.stores import NOON, at
 

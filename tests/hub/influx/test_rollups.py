@@ -18,6 +18,7 @@ from hub.store.catalog import BOOLEAN, NUMBER, Catalog
 from hub.store.duck_export import RollUps
 from hub.store.line_protocol import LineEncoder
 from tests.support.influx import ORG, TOKEN, Influxd, VictoriaMetrics
+from tests.support.influx_api import Api3
 from tests.support.provisioned import provision, settings_for
 from tests.support.scripted_http import Request, Response, ScriptedServer, says
 from tests.support.stores import HOUR_NS, MINUTE_NS, NOON, ROOM
@@ -67,6 +68,16 @@ def test_a_database_without_roll_ups_says_who_makes_them(influxd: Influxd, tmp_p
 def test_victoria_metrics_has_none(tmp_path: Path) -> None:
     with VictoriaMetrics(tmp_path / "vm") as server, pytest.raises(SetupFailed, match="has no roll-ups"):
         again(settings_for(tmp_path, server.url, "iot"), NOON, NOON + HOUR_NS)
+
+
+def test_on_3x_the_hub_makes_them(tmp_path: Path) -> None:
+    async def main() -> None:
+        answer = Api3(asks=False).answer
+        async with ScriptedServer(answer).running() as server:
+            await roll_up_again(settings_for(tmp_path, server.url, "iot"), NOON, NOON + HOUR_NS, lambda *_: None)
+
+    with pytest.raises(SetupFailed, match="the hub makes its roll-ups"):
+        asyncio.run(main())
 
 
 def test_on_2x_a_flux_program_makes_them(tmp_path: Path) -> None:
