@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.frame import said, sidebar
 from dashboard.session import viewer
-from dashboard.views import alerts, commands, explore, ingest, logs, node, overview, rules
+from dashboard.views import admin, alerts, commands, explore, ingest, logs, node, overview, rules
 
 _ICON: Final = Path(__file__).with_name("icon.png")
 
@@ -27,6 +27,7 @@ def main() -> None:
             st.Page(rules.page, title="Rules", icon=":material/rule:", url_path="rules"),
             st.Page(commands.page, title="Commands", icon=":material/terminal:", url_path="commands"),
             st.Page(ingest.page, title="Ingest", icon=":material/input:", url_path="ingest"),
+            st.Page(admin.page, title="Admin", icon=":material/admin_panel_settings:", url_path="admin"),
         ]
     )
     with said():
