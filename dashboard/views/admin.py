@@ -123,7 +123,8 @@ def _joining() -> None:
     for one in found:
         left, right = st.columns([5, 1], vertical_alignment="center")
         left.markdown(
-            f"Number {one['id']}: {one['uses_left']} uses left until {clock(one['expires'], zone)}, by {plain(one['by'])}"
+            f"Number {one['id']}: {one['uses_left']} uses left until {clock(one['expires'], zone)}, "
+            f"by {plain(one['by'])}"
         )
         ended = right.button("Revoke", key=f"revoke join {one['id']}")
         if ended and act("DELETE", f"/join-tokens/{one['id']}") is not None:
