@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import subprocess
 import sys
 import tempfile
 import threading
@@ -22,67 +23,78 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.table import Table
 
 from bench.broker import Broker
 from bench.hub import HubProcess
 from bench.latency import _go, _line, _process, _wait_stored
-from bench.load import Load, connect, packets, send
+from bench.load import Load, connect, encoded, packets, send
 
 _QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
 _NODES = 20
 
 
 class Crossings:
-    """Nodes whose value crosses a threshold up and down, and when what was said of it."""
+    """Nodes whose value crosses a threshold up and down, and when what was said of it; ``with`` listens."""
 
     def __init__(self, port: int, every_s: float) -> None:
         self._every_s = every_s
+        self._port = port
         self._due_s: dict[tuple[str, str], float] = {}
         self.took_ms: list[float] = []
         self._stop = threading.Event()
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bench-alerts", protocol=mqtt.MQTTv5)
-        self._client.on_message = self._said
-        self._client.connect("127.0.0.1", port)
-        self._client.subscribe("iot/v1/+/alert/crossing", qos=1)
-        self._client.loop_start()
-        self._thread = threading.Thread(target=self._run)
+        self._sender = threading.Thread(target=self._send)
+        argv = [
+            "mosquitto_sub",
+            "-V",
+            "5",
+            "-p",
+            str(port),
+            "-q",
+            "1",
+            "-F",
+            "%U %t %p",
+            "-t",
+            "iot/v1/+/alert/crossing",
+        ]
+        self._listener = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
 
     def start(self) -> None:
-        self._thread.start()
+        self._sender.start()
 
     def stop(self) -> None:
         self._stop.set()
-        self._thread.join()
-        time.sleep(1)
-        self._client.loop_stop()
-        self._client.disconnect()
+        self._sender.join()
+        time.sleep(1)  # for what is under way
+        self._listener.terminate()
+        self._listener.wait()
+        self._reader.join()
 
     @property
     def unanswered(self) -> int:
         return len(self._due_s)
 
-    def _run(self) -> None:
-        began_s, turn = time.time(), 0
-        while not self._stop.is_set():
-            due_s = began_s + turn * self._every_s
-            time.sleep(max(due_s - time.time(), 0))
-            node, up = f"crossing-{turn % _NODES}", (turn // _NODES) % 2 == 0
-            state = "firing" if up else "resolved"
-            self._due_s[node, state] = due_s
-            payload = {"ts": int(due_s * 1000), "values": {"level": 100 if up else 0}}
-            self._client.publish(f"iot/v1/{node}/telemetry/tank", json.dumps(payload), qos=1)
-            turn += 1
+    def _send(self) -> None:
+        with contextlib.closing(connect(self._port, "bench-crossings")) as link:
+            began_s, turn = time.time(), 0
+            while not self._stop.is_set():
+                due_s = began_s + turn * self._every_s
+                time.sleep(max(due_s - time.time(), 0))
+                node, up = f"crossing-{turn % _NODES}", (turn // _NODES) % 2 == 0
+                self._due_s[node, "firing" if up else "resolved"] = due_s
+                content = json.dumps({"ts": int(due_s * 1000), "values": {"level": 100 if up else 0}})
+                link.sendall(encoded([(f"iot/v1/{node}/telemetry/tank", content.encode())], qos=0)[0])
+                turn += 1
 
-    def _said(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        at_s = time.time()
-        state = json.loads(message.payload)["state"] if message.payload else ""
-        due_s = self._due_s.pop((message.topic.split("/")[2], state), None)
-        if due_s is not None:
-            self.took_ms.append((at_s - due_s) * 1000)
+    def _read(self) -> None:
+        for line in self._listener.stdout or ():
+            at_s, topic, content = line.split(" ", 2)
+            due_s = self._due_s.pop((topic.split("/")[2], json.loads(content)["state"]), None)
+            if due_s is not None:
+                self.took_ms.append((float(at_s) - due_s) * 1000)
 
 
 def rules(count: int) -> str:
