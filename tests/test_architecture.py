@@ -43,6 +43,7 @@ PLACES = {
     "paho": ("wire/connection.py",),
     "mqtt5": ("hub/connection.py", "bench/load.py", "bench/tap.py"),
     "duckdb": ("hub/store/duck*.py",),
+    "tomlkit": ("hub/rules/book.py",),
     "aiohttp": ("hub/store/influx_http.py",),
     "influxdb_client": ("hub/store/influx_client.py",),
     "sqlalchemy": ("hub/nodes/*.py", "hub/alerts/*.py", "hub/from_settings.py"),  # settings say which database, by URL

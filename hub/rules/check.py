@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
+from hub.rules.durations import duration_text
 from hub.rules.events import EventKind, Severity
 from hub.rules.files import rule_set
 from hub.rules.metric import parse_metric
 from hub.rules.model import RuleSet
 from hub.rules.part import Finite, Part, Positive
 from hub.rules.replay import RuleReplay
-from hub.rules.saying import duration_text
 from wire.errors import SettingsError
 from wire.point import NS_PER_S, Point, SeriesKey
 from wire.settings import Duration

@@ -12,9 +12,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from hub.rules.conditions import judge_of, ranges, steps
+from hub.rules.durations import duration_text
 from hub.rules.events import Severity
 from hub.rules.metric import is_glob, matches, parse_metric
-from hub.rules.saying import duration_text
 from hub.store.select import glob_matcher
 from wire.point import NS_PER_S
 

@@ -15,7 +15,7 @@ from hub.rules.levels import Levels, Ranges
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hub.rules.model import Asking
+    from hub.rules.asking import Asking
     from wire.point import Value
 
 CLEAR: Final = -1

@@ -13,120 +13,32 @@ Attributes whose names in the file belong to Python (``for``, ``all``, ``any``, 
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from hub.rules.asking import ASKS, NUMERIC, Asking, MetricText
 from hub.rules.conditions import judge_of
 from hub.rules.events import Severity
-from hub.rules.levels import Levels, Ranges
+from hub.rules.levels import Ranges
 from hub.rules.metric import is_glob, parse_metric
 from hub.rules.mute import Mute
-from hub.rules.part import Comparable, Globs, Names, Part, Positive
+from hub.rules.part import Globs, Names
 from hub.rules.template import check_template
-from wire.settings import Duration, parse_duration
+from wire.settings import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: A rule's name is one topic level (``alert/{rule}``) that needs no quoting in TOML, URLs and shells.
 RULE_NAME: Final = r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}"
-#: What a condition can ask; each condition asks exactly one.
-ASKS: Final = ("above", "below", "outside", "equals", "differs", "changed", "absent")
-#: Asks that compare numbers.
-_NUMERIC: Final = ("above", "below", "outside")
-
-
-class Fn(enum.StrEnum):
-    """What is made of the samples of a window."""
-
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    SUM = "sum"
-    COUNT = "count"
-    #: Of a sample (n - 1).
-    STDDEV = "stddev"
-    LAST = "last"
-    #: Newest minus oldest.
-    DELTA = "delta"
-    #: Newest minus oldest, by the seconds between them.
-    RATE = "rate"
-    #: Of the line of least squares, units a second.
-    SLOPE = "slope"
-    #: Where that line is ``ahead`` of the newest sample.
-    PREDICT = "predict"
-
-
-class WindowSpec(Part):
-    """``window``: compare what the samples of the last while come to, not each sample."""
-
-    fn: Fn
-    over: Positive
-    #: How far beyond the newest sample; for ``predict`` only.
-    ahead: Positive | None = None
-    #: Fewer samples come to nothing; None for what the function needs (1 or 2).
-    least: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def _ahead_to_predict(self) -> WindowSpec:
-        if (self.fn is Fn.PREDICT) != (self.ahead is not None):
-            raise ValueError('ahead goes with fn = "predict", and predict needs it')
-        return self
-
-
-def _metric(text: str) -> str:
-    parse_metric(text)
-    return text
-
-
-def _absent(given: object) -> object:
-    """Seconds, or ``auto``: see :mod:`hub.rules.cadence`."""
-    return given if given == "auto" else parse_duration(given)
-
-
-Absent = Annotated[Literal["auto"] | Positive, BeforeValidator(_absent)]
-
-
-def _clear(given: object) -> object:
-    """By its shape: numbers for ``above`` and ``below``, ranges for ``outside``."""
-    sample = next(iter(given.values()), None) if isinstance(given, dict) else given
-    return Ranges.model_validate(given) if isinstance(sample, list | tuple) else Levels.model_validate(given)
-
-
-class Asking(Part):
-    """What is asked of a metric; in a rule of one condition these are keys of the rule itself."""
-
-    #: Tag → glob; an empty text means that the series has no such tag.
-    tags: dict[str, str] = Field(default_factory=dict)
-    above: Levels | None = None
-    below: Levels | None = None
-    outside: Ranges | None = None
-    equals: Comparable | None = None
-    differs: Comparable | None = None
-    changed: Literal[True] | None = None
-    absent: Absent | None = None
-    #: Where ``above``, ``below`` and ``outside`` let go: of the least severity; the others keep the same distance.
-    clear: Annotated[Levels | Ranges | None, BeforeValidator(_clear)] = None
-    window: WindowSpec | None = None
-
-    @property
-    def asks(self) -> tuple[str, ...]:
-        """Which of :data:`ASKS` it asks; valid conditions ask exactly one."""
-        return tuple(name for name in ASKS if getattr(self, name) is not None)
-
-    @property
-    def ask(self) -> str:
-        """The one that it asks."""
-        return self.asks[0]
 
 
 class Condition(Asking):
     """One question about one metric, among several of a rule."""
 
-    metric: Annotated[str, AfterValidator(_metric)]
+    metric: MetricText
     #: None: the rule's.
     severity: Severity | None = None
 
@@ -143,7 +55,7 @@ class Rule(Asking):
 
     description: str = ""
     enabled: bool = True
-    metric: Annotated[str, AfterValidator(_metric)] | None = None
+    metric: MetricText | None = None
     nodes: Globs = ("*",)
     #: Of the node; none: whatever groups it has.
     groups: Globs = ()
@@ -207,8 +119,8 @@ def check_asking(asking: Asking, severity: Severity) -> None:
         raise ValueError(f"needs exactly one of {', '.join(ASKS)}; has {' and '.join(asks) or 'none'}")
     (ask,) = asks
     if asking.clear is not None:
-        if ask not in _NUMERIC:
-            raise ValueError(f"clear goes with {', '.join(_NUMERIC)}, not with {ask}")
+        if ask not in NUMERIC:
+            raise ValueError(f"clear goes with {', '.join(NUMERIC)}, not with {ask}")
         if isinstance(asking.clear, Ranges) != (ask == "outside"):
             shape = "a range [low, high]" if ask == "outside" else "a number"
             raise ValueError(f"clear must be {shape}, as {ask} is")
@@ -216,5 +128,5 @@ def check_asking(asking: Asking, severity: Severity) -> None:
         judge_of(asking, severity)
     except ValueError as error:
         raise ValueError(f"{ask}: {error}") from error
-    if asking.window is not None and ask not in (*_NUMERIC, "equals", "differs"):
-        raise ValueError(f"window goes with {', '.join(_NUMERIC)}, not with {ask}")
+    if asking.window is not None and ask not in (*NUMERIC, "equals", "differs"):
+        raise ValueError(f"window goes with {', '.join(NUMERIC)}, not with {ask}")

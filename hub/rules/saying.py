@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hub.rules.durations import duration_text
 from hub.rules.events import Severity
 from hub.rules.levels import Levels, Ranges
 from hub.rules.template import fill
 
 if TYPE_CHECKING:
+    from hub.rules.asking import Asking
     from hub.rules.compiled import Ready, Watch
     from hub.rules.events import Subject
-    from hub.rules.model import Asking, Condition, Rule
+    from hub.rules.model import Condition, Rule
     from wire.point import Value
 
-_UNITS: Final = ((604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _ASKED: Final = {
     "above": "{series} is {value}, above {threshold}",
     "below": "{series} is {value}, below {threshold}",
@@ -24,19 +25,6 @@ _ASKED: Final = {
     "changed": "{series} changed to {value}",
     "absent": "no sample of {series} for {threshold}",
 }
-
-
-def duration_text(seconds: float) -> str:
-    """``90`` → ``1m30s``, as durations are written in files."""
-    if seconds < 1:
-        return f"{seconds * 1000:g}ms"
-    parts, rest = "", seconds
-    for size, unit in _UNITS:
-        if rest >= size:
-            whole = int(rest // size) if unit != "s" else rest
-            parts += f"{whole:g}{unit}"
-            rest -= whole * size
-    return parts
 
 
 def say(watch: Watch, subject: Subject, rank: int, value: Value | None, limit: Value | None) -> str:

@@ -12,7 +12,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from hub.rules.model import Fn
+from hub.rules.asking import Fn
 from hub.rules.sums import Line, Moments, Total
 from wire.point import NS_PER_S
 

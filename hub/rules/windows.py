@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hub.rules.asking import Fn
 from hub.rules.metric import Metric, matches, parse_metric
-from hub.rules.model import Fn
 from hub.rules.window import Window
 from hub.store.select import glob_matcher
 

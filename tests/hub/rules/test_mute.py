@@ -12,7 +12,7 @@ from wire.point import NS_PER_S
 NIGHT = {"from": "22:00", "to": "06:00", "zone": "Europe/Berlin"}
 
 
-def muted(mute: dict[str, object], when: str) -> bool:
+def muted(mute: dict[str, str], when: str) -> bool:
     rule = Rule.model_validate({"metric": "a.b", "above": 1, "mute": [mute]})
     return rule.muted(round(dt.datetime.fromisoformat(when).timestamp()) * NS_PER_S)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.rules.model import Fn
+from hub.rules.asking import Fn
 from hub.rules.window import Window
 from wire.point import NS_PER_S
 
