@@ -9,6 +9,7 @@ import pytest
 
 from hub.broker.config import Place, loopback, render
 from hub.config import BrokerSettings
+from hub.config_lan import LanSettings
 from wire.errors import SettingsError
 
 README = Path(__file__).parents[3] / "mosquitto" / "README.md"
@@ -39,6 +40,24 @@ log_dest stderr
 log_dest topic
 log_timestamp_format %Y-%m-%dT%H:%M:%S
 """
+NETWORK = """\
+listener 8883 0.0.0.0
+max_connections 2000
+cafile ca.crt
+certfile server.crt
+keyfile server.key
+tls_version tlsv1.2
+listener 8884 0.0.0.0
+max_connections 2000
+cafile ca.crt
+certfile server.crt
+keyfile server.key
+tls_version tlsv1.2
+crlfile revoked.crl
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+"""
 
 
 def keys(text: str) -> list[str]:
@@ -62,7 +81,23 @@ def test_the_readme_explains_each_line(key: str) -> None:
 
 def test_the_readme_explains_nothing_that_is_not_there() -> None:
     rows = re.findall(r"^\| `([a-z_0-9]+)\b[^`]*` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [row for row in rows if row not in keys(GOLDEN)] == []
+    assert [row for row in rows if row not in keys(GOLDEN + NETWORK)] == []
+
+
+def test_the_network_listeners_follow_the_one_on_loopback() -> None:
+    lan = LanSettings(enabled=True, certificate_port=8884)
+    wanted = GOLDEN.replace("persistence true\n", NETWORK + "persistence true\n")
+    assert render(PLACE, BrokerSettings(lan=lan), 14 * 86_400) == wanted
+    assert NETWORK in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("key", sorted(set(keys(NETWORK))))
+def test_the_readme_explains_each_line_of_the_network_listeners(key: str) -> None:
+    assert re.search(rf"^\| .*`{key}\b.* \| .{{20,}} \|$", README.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_no_listener_takes_certificates_unless_it_is_asked_for() -> None:
+    assert "require_certificate" not in render(PLACE, BrokerSettings(lan=LanSettings(enabled=True)), 0)
 
 
 def test_the_limits_are_those_of_the_settings() -> None:
