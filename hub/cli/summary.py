@@ -56,10 +56,20 @@ def hub_lines(settings: Settings, config: Path | None, announcement: Announcemen
     return {
         "API": f"{running.api_url}{docs}",
         "broker": f"{running.broker_host}:{running.broker_port}, MQTT 5, {'run by iothub' if managed else 'external'}",
+        **_network(settings),
         "store": _store(settings),
         "state": str(settings.state),
         "settings": str(config) if config else "no file: defaults and IOTHUB_… variables",
     }
+
+
+def _network(settings: Settings) -> dict[str, str]:
+    """Where other machines come in, if they do."""
+    lan = settings.broker.lan
+    if not lan.enabled:
+        return {}
+    where = f"{(*lan.names, lan.host)[0]}:{lan.port}, TLS"
+    return {"network": where + (f"; machines join at port {lan.join_port}" if lan.join_port else "")}
 
 
 def login_line(announcement: Announcement) -> str:
