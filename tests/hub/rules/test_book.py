@@ -122,3 +122,10 @@ def test_all_rules_at_once_leave_out_what_is_as_shipped(file: Path) -> None:
     assert "[rules.attic]" in text
     assert "disk-full" not in text
     assert not book.entries["cpu-busy"].rule.enabled
+
+
+def test_a_key_that_a_stored_rule_no_longer_has_is_gone_from_the_file(file: Path) -> None:
+    book = RuleBook(file)
+    book.put("cellar", {"metric": "room.humidity", "below": 40})
+    assert book.entries["cellar"].table == {"metric": "room.humidity", "below": 40}
+    assert "above" not in file.read_text()
