@@ -31,10 +31,10 @@ M = TypeVar("M", bound=BaseModel)
 
 #: Every top-level name of ``iothub.toml``: each process validates its own and lets the others' pass.
 SECTIONS: Final = frozenset(
-    (
+    (  # noqa: SIM905  one a word
         "state hub mqtt broker ingest limits store spool nodes rejects rules alerts stats commands api log notify "
         "sources agent dashboard"
-    ).split()  # noqa: SIM905  one a word
+    ).split()
 )
 
 Secret = SecretStr
