@@ -17,7 +17,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError
-from hub.nodes.users import Caller
+from hub.nodes.callers import Caller
 from hub.paths import read_secret
 
 _BEARER: Final = HTTPBearer(

@@ -13,8 +13,8 @@ from hub.commands import model
 from hub.commands.fleet import Run
 from hub.commands.journal import Row
 from hub.commands.model import shown
+from hub.nodes.callers import Caller
 from hub.nodes.model import Contact
-from hub.nodes.users import Caller
 from wire import messages
 from wire.errors import TopicError
 from wire.point import NS_PER_MS

@@ -25,7 +25,7 @@ from hub.api.parts import Parts, PartsOf
 from hub.api.problems import problem_response
 from hub.api.schemas_live import LiveReady, LiveSubscribe
 from hub.live import EVENT_TYPES, Event, LiveFilter, LiveFull, LiveStream, Skipped
-from hub.nodes.users import Caller
+from hub.nodes.callers import Caller
 from wire.point import NS_PER_S
 
 router = APIRouter()

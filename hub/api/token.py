@@ -8,7 +8,7 @@ from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError
 from hub.api.schemas import Holder, Token, TokenRequest
 from hub.api.times import iso
-from hub.nodes.users import Role, Scope
+from hub.nodes.callers import Role, Scope
 from wire.point import NS_PER_S
 
 #: ``POST`` is the one operation without a token.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hub.nodes.users import Caller
+    from hub.nodes.callers import Caller
 
 
 def may_command(caller: Caller, node: str) -> bool:

@@ -6,7 +6,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Final
 
-from hub.nodes.users import Role, Scope
+from hub.nodes.callers import Role, Scope
 from hub.paths import read_secret, write_secret
 
 if TYPE_CHECKING:

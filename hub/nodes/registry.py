@@ -16,6 +16,7 @@ from hub.nodes.folding import fold
 from hub.nodes.joins import Joins
 from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
 from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
+from hub.nodes.user_lists import UserLists
 from hub.nodes.users import Users
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class NodeFilter(msgspec.Struct, frozen=True):
     standing: Standing | None = None
     contact: Contact | None = None
     group: str | None = None
+    #: In any of these groups.
+    groups: frozenset[str] | None = None
     #: Case-insensitive substring of the id.
     text: str | None = None
 
@@ -61,6 +64,7 @@ class Registry:
         #: Nodes that have connected since the last ``maintain``.
         self._connected: set[str] = set()
         self.users = Users(self.database, hasher or PasswordHasher())
+        self.user_lists = UserLists(self.database)
         self.joins = Joins(self.database)
 
     async def __aenter__(self) -> Self:
@@ -88,7 +92,23 @@ class Registry:
     async def declare(self, node: str, groups: Iterable[str] = ()) -> bool:
         """Make ``node`` declared, with these groups; False when it was already (nothing is changed then)."""
         wanted = sorted(set(groups))
-        return await self.database.run(lambda connection: _declare(connection, node, wanted))
+        declared = await self.database.run(lambda connection: _declare(connection, node, wanted))
+        self.users.revision.changed()
+        return declared
+
+    async def set_groups(self, node: str, groups: Iterable[str]) -> bool:
+        """Put ``node`` into these groups and no others; False when there is no such node."""
+        wanted = sorted(set(groups))
+
+        def work(connection: Connection) -> bool:
+            if not _existing(connection, [node]):
+                return False
+            _put_into(connection, node, wanted)
+            return True
+
+        found = await self.database.run(work)
+        self.users.revision.changed()
+        return found
 
     async def remove(self, node: str) -> bool:
         """Drop ``node`` and its connections; False when there is none."""
@@ -98,7 +118,9 @@ class Registry:
             connection.execute(delete(CONNECTIONS).where(CONNECTIONS.c.node == node))
             return connection.execute(delete(NODES).where(NODES.c.node == node)).rowcount > 0
 
-        return await self.database.run(work)
+        gone = await self.database.run(work)
+        self.users.revision.changed()
+        return gone
 
     async def maintain(self, now_ns: int) -> int:
         """Drop closed connections that are older than a year or too many; returns how many. Call it every minute.
@@ -228,9 +250,13 @@ def _declare(connection: Connection, node: str, groups: Sequence[str]) -> bool:
         )
     else:
         connection.execute(update(NODES).where(NODES.c.node == node).values(standing=Standing.DECLARED))
+    _put_into(connection, node, groups)
+    return True
+
+
+def _put_into(connection: Connection, node: str, groups: Sequence[str]) -> None:
     connection.execute(delete(NODE_GROUPS).where(NODE_GROUPS.c.node == node))
     _many(connection, insert(NODE_GROUPS), [{"node": node, "name": group} for group in groups])
-    return True
 
 
 def _conditions(chosen: NodeFilter) -> list[ColumnElement[bool]]:
@@ -242,6 +268,9 @@ def _conditions(chosen: NodeFilter) -> list[ColumnElement[bool]]:
     if chosen.group is not None:
         members = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name == chosen.group)
         conditions.append(NODES.c.node.in_(members))
+    if chosen.groups is not None:
+        inside = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name.in_(chosen.groups))
+        conditions.append(NODES.c.node.in_(inside))
     if chosen.text:
         conditions.append(func.lower(NODES.c.node).contains(chosen.text.lower(), autoescape=True))
     return conditions

@@ -16,7 +16,7 @@ from dashboard.client import Client
 from dashboard.gate import Gate
 from dashboard.identity import COOKIE, Identities
 from dashboard.login import Login
-from hub.nodes.users import Role
+from hub.nodes.callers import Role
 from tests.support.api import PASSWORD, running_api
 
 if TYPE_CHECKING:

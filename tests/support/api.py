@@ -20,10 +20,10 @@ from hub.config import Settings
 from hub.config_commands import CommandSettings
 from hub.ledger import Ledger
 from hub.live import Live
+from hub.nodes.callers import Role, Scope
 from hub.nodes.database import sqlite_url
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
-from hub.nodes.users import Role, Scope
 from hub.paths import StatePaths
 from hub.rejects import Rejects
 from hub.store.memory import MemoryStore

@@ -12,7 +12,7 @@ import pytest
 import websockets
 from fastapi.routing import APIWebSocketRoute
 
-from hub.nodes.users import Role, Scope
+from hub.nodes.callers import Role, Scope
 from tests.support.api import PASSWORD, bearer, running_api
 
 if TYPE_CHECKING:

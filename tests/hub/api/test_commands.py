@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.commands.journal import Head, Row, verified
-from hub.nodes.users import Role, Scope
+from hub.nodes.callers import Role, Scope
 from tests.support.api import names, running_api
 from tests.support.playedbroker import Nodes, PlayedLink, final
 from tests.support.waiting import eventually

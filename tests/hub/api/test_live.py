@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from hub.api.schemas_live import LiveEvent
 from hub.live import MessageEvent, NodeEvent, Outcome
+from hub.nodes.callers import Scope
 from hub.nodes.model import Change
-from hub.nodes.users import Scope
 from tests.support.api import bearer, running_api
 from tests.support.waiting import eventually
 from wire.point import Point, SeriesKey

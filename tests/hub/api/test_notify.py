@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hub.alerts.notify import Notifier
 from hub.config_notify import ChannelSettings, NotifySettings, RouteSettings
-from hub.nodes.users import Role
+from hub.nodes.callers import Role
 from tests.support.api import Api, running_api
 from tests.support.notifying import Webhook, change_to, firing, http_endpoint
 from tests.support.waiting import eventually

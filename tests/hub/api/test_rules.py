@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from hub.nodes.users import Role, Scope
+from hub.nodes.callers import Role, Scope
 from tests.support.rulesapi import with_rules
 from wire.point import NS_PER_S, Point, SeriesKey
 

@@ -4,8 +4,8 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING
 
+from hub.nodes.callers import Role, Scope
 from hub.nodes.local import ADMIN, LOCAL, ensure_local_access
-from hub.nodes.users import Role, Scope
 from hub.paths import read_secret
 
 if TYPE_CHECKING:
