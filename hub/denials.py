@@ -9,8 +9,8 @@
     Client dev1 already connected, closing old connection.    takeover: same client id and account, twice
 
 Mosquitto names no address in a refusal, so it is told from the connections that were not let in yet: exact when there
-is one, else all that it can be. What an account may not publish or subscribe to is answered to the client (0x87) and not
-logged at a level that a busy broker can bear.
+is one, else all that it can be. What an account may not publish or subscribe to is answered to the client (0x87) and
+not logged at a level that a busy broker can bear.
 """
 
 from __future__ import annotations

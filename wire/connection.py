@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from wire.credentials import authorities, own_certificate, read_password
+from wire.credentials import read_password, tls_files
 from wire.errors import SessionDown, SessionRefused
 from wire.packets import FAILURE, SUCCESS, TAKEN_OVER, TOO_LARGE, Incoming, PubAck, Subscription, Will
 
@@ -77,7 +77,7 @@ class Connection:
             keepalive=settings.keep_alive_s,
             will=aiomqtt.Will(will.topic, will.payload, qos=1, retain=True) if will else None,
             timeout=timeout_s,
-            tls_params=aiomqtt.TLSParameters(authorities(settings), *own_certificate(settings)) if settings.tls else None,
+            tls_params=aiomqtt.TLSParameters(*tls_files(settings)) if settings.tls else None,
             max_inflight_messages=window,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],  # a reply should not wait for an ACK
             logger=_DRIVER_LOG,

@@ -26,22 +26,17 @@ def read_password(settings: MqttSettings) -> str | None:
     return settings.password.get_secret_value() if settings.password is not None else None
 
 
-def authorities(settings: MqttSettings) -> str | None:
-    """Path of the authorities to trust; None for the system's.
+def tls_files(settings: MqttSettings) -> tuple[str | None, str | None, str | None]:
+    """Paths of the authorities to trust (None: the system's), of our certificate and of its key (None: we have none).
 
     Raises:
-        SessionDown: the file cannot be read; the driver would not say which.
+        SessionDown: one of them cannot be read; the driver would not say which.
     """
-    return _readable("ca_file", settings.ca_file)
-
-
-def own_certificate(settings: MqttSettings) -> tuple[str | None, str | None]:
-    """Paths of our certificate and its key; None where the broker asks for none.
-
-    Raises:
-        SessionDown: one of them cannot be read.
-    """
-    return _readable("cert_file", settings.cert_file), _readable("key_file", settings.key_file)
+    return (
+        _readable("ca_file", settings.ca_file),
+        _readable("cert_file", settings.cert_file),
+        _readable("key_file", settings.key_file),
+    )
 
 
 def _readable(key: str, path: Path | None) -> str | None:

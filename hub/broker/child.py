@@ -52,11 +52,8 @@ class MosquittoChild:
             return taken(self.port)
         if "Error found at " in text:
             return f"Mosquitto refuses its configuration {self.config}: {wrong.removeprefix('Error: ')} {_old(wrong)}"
-        if "Unable to load server" in text or "Unable to load CA" in text or "Unable to load CRL" in text:
-            said_tls = next((line for line in said if "Unable to load" in line), "")
-            return f"Mosquitto cannot use its certificates: {said_tls}. Make them anew: iothub tls renew"
-        if "Unable to load auth plugin" in text:
-            return f"Mosquitto cannot load its dynamic-security plugin: {said[-1]}. {install_hint()}"
+        if "Unable to load " in text:
+            return _unloadable(next(line for line in said if "Unable to load " in line), said[-1])
         if "Couldn't open database" in text:
             database = self.data / PERSISTENCE_FILE
             return (
@@ -68,6 +65,13 @@ class MosquittoChild:
         ending = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         last = f"; it last said: {said[-1]}" if said else " and said nothing"
         return f"Mosquitto ended with {ending}{last}"
+
+
+def _unloadable(line: str, last: str) -> str:
+    """Why a file that the configuration names could not be used."""
+    if "auth plugin" in line:
+        return f"Mosquitto cannot load its dynamic-security plugin: {last}. {install_hint()}"
+    return f"Mosquitto cannot use its certificates: {line.removeprefix('Error: ')} Make them anew: iothub tls renew"
 
 
 def _old(wrong: str) -> str:

@@ -87,8 +87,8 @@ def repaired(
 ) -> tuple[Document, list[str]]:
     """The document with ``accounts`` as they must be, and what was changed, one sentence each (empty: nothing).
 
-    Accounts, roles and groups of others are kept. Roles of nodes, gateways and people follow the root of the topics. An account whose
-    password, client id and role are right keeps its salt, so that a second call changes nothing.
+    Accounts, roles and groups of others are kept. Roles of nodes, gateways and people follow the root of the topics. An
+    account whose password, client id and role are right keeps its salt, so that a second call changes nothing.
     """
     changes: list[str] = []
     new = dict(document or {})
