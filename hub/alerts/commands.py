@@ -186,7 +186,7 @@ class HubCommands:
         wanted = msgspec.convert(args, Silencing)
         lasts_ns = int(parse_duration(wanted.lasts) * NS_PER_S)
         if lasts_ns <= 0:
-            raise ValueError("for must be longer than nothing, e.g. 2h")
+            raise ValueError("for: must be longer than nothing, e.g. 2h")
         return _silenced(
             await self._desk.silence(
                 rule=wanted.rule,
