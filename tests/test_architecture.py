@@ -51,7 +51,7 @@ PLACES = {
     "argon2": ("hub/nodes/*.py",),
     "cryptography": ("wire/signing.py", "hub/tls/*.py"),
     "fastapi": ("hub/api/*.py",),
-    "starlette": ("hub/api/*.py", "dashboard/gate.py", "dashboard/login.py", "dashboard/server.py"),
+    "starlette": ("hub/api/*.py", "dashboard/gate.py", "dashboard/login.py", "dashboard/server.py", "dashboard/shell.py"),
     "streamlit": ("dashboard/*",),
     "uvicorn": ("hub/api/server.py", "dashboard/server.py"),
     "prometheus_client": ("hub/metrics.py",),

@@ -88,7 +88,7 @@ def test_the_sample_holds_every_setting_and_loads_with_all_of_them_on(tmp_path: 
 def keys(table: dict[str, object], section: str = "") -> Iterator[tuple[str, str]]:
     for key, value in table.items():
         name = f"{section}.{key}" if section else key
-        below = value[0] if isinstance(value, list) and isinstance(value[0], dict) else value
+        below = value[0] if isinstance(value, list) and value and isinstance(value[0], dict) else value
         if isinstance(below, dict):
             yield from keys(below, name)
         else:

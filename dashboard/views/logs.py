@@ -59,7 +59,7 @@ def records(*, node: str | None, level: str, text: str, start: str, most: int = 
         most=most,
     )
     if not found:
-        st.info("No record fits. Nodes write to `iot/v1/NODE/log`; a longer range or a lower level shows more.")
+        st.info("No record fits. A longer range or a lower level shows more.")
         return
     zone = zone_or_utc(st.context.timezone)
     st.dataframe(

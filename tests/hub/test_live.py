@@ -96,6 +96,7 @@ def test_every_event_is_either_given_or_counted_as_skipped(steps: list[str], que
                     if isinstance(got, Skipped):
                         accounted += got.n
                     else:
+                        assert isinstance(got, MessageEvent)
                         assert got.at_ns == accounted
                         accounted += 1
             assert accounted == published
