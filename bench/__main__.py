@@ -10,6 +10,7 @@ BENCHMARKS = {
     "alerts": "bench.alerts",
     "backlog": "bench.backlog",
     "commands": "bench.commands",
+    "dashboard": "bench.dashboard",
     "faults": "bench.faults",
     "ingest": "bench.ingest",
     "latency": "bench.latency",

@@ -138,6 +138,15 @@ class HubProcess:
         """Send JSON to the API; its answer."""
         return json.loads(self._ask(f"/api/v1/{path}", json.dumps(body).encode()))
 
+    @property
+    def url(self) -> str:
+        """Base URL of its API."""
+        return self._url
+
+    def token(self) -> str:
+        """That of the local CLI."""
+        return (self.state / "secrets" / "cli-token").read_text(encoding="utf-8").strip()
+
     def health(self) -> dict[str, Any]:
         """``/health`` with its links, whatever the status."""
         found: dict[str, Any] = json.loads(self._ask("/health"))
@@ -169,8 +178,7 @@ class HubProcess:
         return int(self.process.memory_info().rss)
 
     def _ask(self, path: str, body: bytes | None = None) -> bytes:
-        token = (self.state / "secrets" / "cli-token").read_text(encoding="utf-8").strip()
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, data=body, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

@@ -45,8 +45,18 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.http_requests = Counter(
+            "iothub_http_requests",
+            "Requests at the HTTP API, by the status they were answered with",
+            ["status"],
+            registry=registry,
+        )
         build = Gauge("iothub_build_info", "Version", ["version"], registry=registry)
         build.labels(__version__).set(1)
+
+    def requested(self, status: int) -> None:
+        """Count one HTTP request."""
+        self.http_requests.labels(str(status)).inc()
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Add a gauge whose value is asked for at each scrape."""

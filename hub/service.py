@@ -175,6 +175,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             replay=Replay(intake, store, writing),
             clock_offset_s=clocks.offset_s,
             metrics_text=metrics.text,
+            requested=metrics.requested,
             health=lambda: chain(link, pipeline, presence, watch, clock_ns(), spooled=sinks.spooled, more=lan.health()),
             accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
             certificates=lan.certificates,

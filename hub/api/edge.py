@@ -16,6 +16,8 @@ from hub.api.problems import ProblemError, problem_response
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from hub.api.parts import Parts
+
 _MAX_BODY_BYTES: Final = 1 << 20
 
 _log = structlog.get_logger("hub.api")
@@ -26,6 +28,7 @@ class Edge:
 
     * A body of more than 1 MiB is refused with 413, before it is held in memory.
     * Every answer has :data:`SECURITY_HEADERS`, where the route set none of its own.
+    * Every answer is counted by its status.
     * An error that nobody foresaw is logged under a number, and the client is told the number: 500.
     """
 
@@ -37,6 +40,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         taken_bytes, answering = 0, False
+        parts: Parts = scope["app"].state.parts
 
         async def bounded_receive() -> Message:
             nonlocal taken_bytes
@@ -50,6 +54,7 @@ class Edge:
             nonlocal answering
             if message["type"] == "http.response.start":
                 answering = True
+                parts.requested(message["status"])
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)

@@ -116,9 +116,17 @@ class Parts:
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None
     #: Seconds that the clock of a node is ahead of ours; None where nothing came lately.
     clock_offset_s: Callable[[str], float | None] = lambda _node: None
+    #: Told of each answered request, with its status.
+    requested: Callable[[int], None] = lambda _status: None
     clock_ns: Callable[[], int] = time.time_ns
     started_s: float = field(default_factory=time.monotonic)
     login_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
+    #: Tokens that are not valid, by address.
+    token_limiter: LoginLimiter = field(
+        default_factory=lambda: LoginLimiter(time.monotonic, capacity=100, refill_per_s=1.0)
+    )
+    #: For it the dashboard is believed where people come from; empty: it is not.
+    dashboard_secret: str = ""
     #: Attempts to join, by address.
     join_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
 

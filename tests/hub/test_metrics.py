@@ -96,3 +96,12 @@ def test_what_ledger_and_rejects_hold_is_asked_at_each_scrape(tmp_path: Path) ->
             assert found["iothub_unaccounted_messages", ""] == 0
 
     run(test)
+
+
+def test_requests_are_counted_by_their_status() -> None:
+    metrics = Metrics()
+    for status in (200, 200, 404):
+        metrics.requested(status)
+    found = metrics.text().decode()
+    assert 'iothub_http_requests_total{status="200"} 2.0' in found
+    assert 'iothub_http_requests_total{status="404"} 1.0' in found
