@@ -174,7 +174,7 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
 
     made = history.ready(folder, given.nodes, given.samples)
     results: dict[str, Any] = {"history": asdict(made)}
-    keep = {"IOTHUB_STORE__RETENTION__RAW": f"{history.KEEP.raw:.0f}", "IOTHUB_LOG__LEVEL": "warning"}
+    keep = {"IOTHUB_STORE__RETENTION__RAW": f"{history.KEEP.raw:.0f}s", "IOTHUB_LOG__LEVEL": "warning"}
     with (
         tempfile.TemporaryDirectory(prefix="iothub-bench-") as broken,
         mosquitto(Path(broken)) as (port, _),

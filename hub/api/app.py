@@ -32,6 +32,7 @@ from hub.api import (
     rules,
     series,
     token,
+    views,
 )
 from hub.api.auth import required_caller
 from hub.api.edge import Edge
@@ -71,6 +72,7 @@ _ROUTERS: Final = (
     notify.router,
     commands.router,
     fleet.router,
+    views.router,
 )
 
 

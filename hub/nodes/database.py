@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from hub.alerts import tables as _alert_tables  # noqa: F401  they register themselves in METADATA
 from hub.nodes import join_tables as _join_tables  # noqa: F401
 from hub.nodes import tables
+from hub.nodes import view_tables as _view_tables  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
