@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
+    from hub.alerts.commands import Record
     from hub.alerts.model import AlertChange
     from hub.clocks import Clocks
     from hub.config import Settings
@@ -136,8 +137,8 @@ class Alerting:
             await self._clerk.finish()
             await self._memory.save()
 
-    async def open(self, link: Link, pipeline: Pipeline) -> None:
-        """Go on where the hub stopped; before the first points.
+    async def open(self, link: Link, pipeline: Pipeline, record: Record | None = None) -> None:
+        """Go on where the hub stopped; before the first points. ``record`` keeps replies to commands to the hub.
 
         Raises:
             RegistryError: the registry does not answer.
@@ -160,7 +161,7 @@ class Alerting:
             Lifecycle(_flap_limits(settings.alerts), evidence), book, self._clerk, silences, self._clock_ns
         )
         self.stats = Stats(self.engine.windows, settings.stats, self._live, link, self._topics)
-        self.commands = HubCommands(settings.hub.id, self.desk, link, self._topics, self._clock_ns)
+        self.commands = HubCommands(settings.hub.id, self.desk, link, self._topics, self._clock_ns, record)
         self._groups = await self._registry.groups()
         now_ns = self._clock_ns()
         kept = await book.load(now_ns - int(settings.alerts.flap_window * NS_PER_S))

@@ -1,6 +1,7 @@
 """Commands to the hub itself on the broker: acknowledge, assign, comment, silence.
 
-{root}/$hub/{hub}/cmd/{command} ─▶ pipeline (durable) ─▶ take ─▶ run ─▶ Desk ─▶ {root}/$hub/{hub}/reply/{id}
+{root}/$hub/{hub}/cmd/{command} ─▶ pipeline (durable) ─▶ take ─▶ run ─▶ Desk ─▶ journal of commands
+                                                                           └─▶ {root}/$hub/{hub}/reply/{id}
 
     alert-ack     {"args": {"id": 17, "by": "jo", "why": "on my way"}}
     alert-assign  {"args": {"id": 17, "to": "jo", "by": "kim"}}            "to": null takes it from everybody
@@ -25,10 +26,12 @@ from hub.alerts.desk import NoSuchSilence
 from hub.alerts.lifecycle import NoSuchAlert, NotNow
 from hub.link import LinkDown
 from hub.nodes.database import RegistryError
+from hub.statefile import StateUnavailable
+from wire.errors import TopicError
 from wire.messages import Command, Reply, ReplyState, encode
 from wire.point import NS_PER_MS, NS_PER_S
 from wire.settings import parse_duration
-from wire.topics import Kind
+from wire.topics import Kind, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -38,6 +41,9 @@ if TYPE_CHECKING:
     from hub.alerts.model import Alert, Silence
     from hub.messages import Control
     from wire.topics import Topics
+
+    #: The hub's id, the reply, when it was given.
+    Record = Callable[[str, Reply, int], Awaitable[None]]
 
 #: Ids of commands that are remembered, so that what the broker delivers twice is done once.
 _REMEMBERED: Final = 1000
@@ -100,16 +106,24 @@ class HubCommands:
         link: where replies go out.
         topics: their topics.
         clock_ns: wall clock.
+        record: keeps a reply in the journal of commands; raises ``StateUnavailable`` where that must wait.
     """
 
-    def __init__(
-        self, hub: str, desk: Desk, link: Publishing, topics: Topics, clock_ns: Callable[[], int] = time.time_ns
+    def __init__(  # noqa: PLR0917  as the others are made
+        self,
+        hub: str,
+        desk: Desk,
+        link: Publishing,
+        topics: Topics,
+        clock_ns: Callable[[], int] = time.time_ns,
+        record: Record | None = None,
     ) -> None:
         self._hub = hub
         self._desk = desk
         self._link = link
         self._topics = topics
         self._clock_ns = clock_ns
+        self._record = record
         self._waiting: deque[tuple[str, Command]] = deque()
         self._seen: deque[str] = deque(maxlen=_REMEMBERED)
         self._stirred = asyncio.Event()
@@ -130,6 +144,9 @@ class HubCommands:
             if not isinstance(body, Command) or control.message.retain:
                 continue
             if body.id is not None:
+                if not _is_name(body.id):
+                    _log.error("a command to the hub has an id that fits no topic: not carried out", id=body.id[:64])
+                    continue
                 if body.id in self._seen:
                     continue
                 self._seen.append(body.id)
@@ -165,6 +182,11 @@ class HubCommands:
             return ReplyState.FAILED, {"error": str(error)}
 
     async def _reply(self, reply: Reply) -> None:
+        if self._record is not None:
+            try:
+                await self._record(self._hub, reply, self._clock_ns())
+            except StateUnavailable as error:
+                _log.error("the reply to a command comes into the journal later", id=reply.id, why=str(error))
         try:
             await self._link.publish(self._topics.hub_reply(self._hub, reply.id), encode(reply), qos=1)
         except LinkDown as error:
@@ -200,6 +222,14 @@ class HubCommands:
     async def _unsilence(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(args, Unsilencing)
         return _silenced(await self._desk.unsilence(wanted.id, by=wanted.by))
+
+
+def _is_name(text: str) -> bool:
+    try:
+        check_name(text, "id")
+    except TopicError:
+        return False
+    return True
 
 
 def _said(alert: Alert) -> dict[str, Any]:

@@ -30,6 +30,7 @@ _LONGEST_ERROR: Final = 2000
 #: User property in which a client may say who it is.
 _USER: Final = "user"
 _MS_PER_S: Final = 1000
+_HUB: Final = "$hub/"
 
 
 class Recorder:
@@ -60,8 +61,19 @@ class Recorder:
                 continue
             if isinstance(body, Command) and address.kind is Kind.COMMAND:
                 self._unwritten.append(self._seen(address.node, address.name, body, control))
+            elif isinstance(body, Command) and address.kind is Kind.HUB_COMMAND:
+                self._unwritten.append(self._seen(hub_name(address.node), address.name, body, control))
             elif isinstance(body, Reply) and address.kind is Kind.REPLY and not control.message.retain:
                 self._unwritten.append(answer_of(address.node, address.name, body, control.arrival_ns))
+
+    async def answered(self, hub: str, reply: Reply, at_ns: int) -> None:
+        """Record what the hub itself answers to a command of its own.
+
+        Raises:
+            StateUnavailable: it is not durable; it is kept for the next ``flush``.
+        """
+        self._unwritten.append(answer_of(hub_name(hub), reply.id, reply, at_ns))
+        await self.flush()
 
     async def flush(self) -> None:
         """Record what was observed.
@@ -94,6 +106,8 @@ class Recorder:
 
     def _id_of(self, node: str, body: Command, message: Incoming) -> str | None:
         """As nodes find it: the body's, the response topic's where that is the node's own, or the correlation data."""
+        if node.startswith(_HUB):
+            return body.id if body.id is not None and _is_name(body.id) else None
         candidates = [body.id]
         if (response := _property(message, "response_topic")) is not None:
             try:
@@ -114,6 +128,11 @@ class Recorder:
             verified=verified,
             claimed=_bounded(claimed),
         )
+
+
+def hub_name(hub: str) -> str:
+    """What stands for a node where a hub is commanded; no node can be called so."""
+    return _HUB + hub
 
 
 def answer_of(node: str, name: str, body: Reply, at_ns: int) -> Answer:

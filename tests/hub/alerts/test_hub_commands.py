@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hub.alerts.commands import HubCommands
+from hub.commands.book import Book
+from hub.commands.keys import OperatorKeys
+from hub.commands.recorder import Recorder
 from hub.link import Message
 from hub.messages import Control
 from hub.routes import Route
@@ -18,6 +21,7 @@ from wire.messages import Command
 from wire.topics import Topics
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
     from pathlib import Path
 
     from tests.support.alerting import Office
@@ -39,16 +43,25 @@ def run(folder: Path, *given: Control, answers: int = 1) -> list[dict[str, Any]]
             made.fire()
             await made.clerk.written()
             commands = HubCommands("here", made.desk, made.broker, TOPICS, lambda: made.now_ns)
-            work = asyncio.create_task(commands.run())
             commands.take(given)
-            await eventually(lambda: len(replies(made)) >= answers)
-            work.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await work
+            async with cancelled(commands.run()):
+                await eventually(lambda: len(replies(made)) >= answers)
             (alert,) = made.desk.now
             return [*replies(made), {"state": str(alert.state), "silenced": made.silences.until_ns(alert)}]
 
     return asyncio.run(scenario())
+
+
+@contextlib.asynccontextmanager
+async def cancelled(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that goes on meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def replies(made: Office) -> list[dict[str, Any]]:
@@ -77,6 +90,39 @@ def test_commands_to_another_hub_are_its_own_business(tmp_path: Path) -> None:
     others = command("alert-ack", "c1", "there", id=1, by="jo")
     found = run(tmp_path, others, command("alert-comment", "c2", id=1, by="jo", why="x"))
     assert ([reply["id"] for reply in found[:-1]], found[-1]["state"]) == (["c2"], "firing")
+
+
+def test_an_id_that_fits_no_topic_is_passed_over_and_the_next_command_is_carried_out(tmp_path: Path) -> None:
+    found = run(tmp_path, command("alert-ack", "a/b", id=1, by="jo"), command("alert-ack", "c2", id=9, by="jo"))
+    assert ([reply["id"] for reply in found[:-1]], found[-1]["state"]) == (["c2"], "firing")
+
+
+def test_what_was_asked_and_answered_stands_in_the_journal_of_commands(tmp_path: Path) -> None:
+    async def scenario() -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str, str]]]:
+        async with office(tmp_path) as made, Book(tmp_path / "commands.db") as book:
+            made.fire()
+            await made.clerk.written()
+            recorder = Recorder(book, TOPICS, OperatorKeys(tmp_path), lambda _: None)
+            commands = HubCommands("here", made.desk, made.broker, TOPICS, lambda: made.now_ns, recorder.answered)
+            asked = [command("alert-ack", id=1, by="jo"), command("silence", "c2", by="jo")]
+            recorder.observe(asked)
+            await recorder.flush()
+            commands.take(asked)
+            async with cancelled(commands.run()):
+                await eventually(lambda: len(replies(made)) == 2)
+            rows = await book.journal(after=1, limit=10)
+            kept = sorted(await book.select((), 10), key=lambda each: each.number)
+            return (
+                [(row.kind, row.node, row.id) for row in rows],
+                [(each.command, each.state, each.args, each.error or "") for each in kept],
+            )
+
+    journal, kept = asyncio.run(scenario())
+    assert journal[:2] == [("request", "$hub/here", "c1"), ("request", "$hub/here", "c2")]
+    assert [number for kind, _, number in journal[2:] if kind == "outcome"] == ["c1", "c2"]
+    assert kept[0] == ("alert-ack", "done", '{"id":1,"by":"jo"}', "")
+    assert kept[1][:2] == ("silence", "refused")
+    assert "missing required field" in kept[1][3]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,17 @@ def test_alerts_are_listed_by_state_and_page(tmp_path: Path) -> None:
         assert await nodes(state="resolved") == ["n0"]
         assert await nodes(state="pending") == ["later"]
         assert len(await nodes(state="all")) == 5
-        assert await nodes(node="n[12]*") == []
+        assert await nodes(node="n[12]*") == ["n2", "n1"]
+        assert await nodes(node="n[!1-3]") == ["n4"]
+        assert (await nodes(node="N?"), await nodes(node="n2"), await nodes(rule="h?t", node="n3")) == (
+            [],
+            ["n2"],
+            ["n3"],
+        )
+        assert await nodes(rule="%", node="n_") == [], "no pattern of SQL's"
+        globbed = [page async for page in api.pages("/api/v1/alerts", limit=2, node="n[1-3]")]
+        assert [[item["node"] for item in page["items"]] for page in globbed] == [["n3", "n2"], ["n1"]]
+        assert globbed[0]["total"] == 3
         assert await nodes(node="n?", severity="critical") == []
 
     run(tmp_path, test)
