@@ -1,7 +1,7 @@
 """One MQTT 5 connection as an ``asyncio`` protocol over the sans-I/O codec ``mqtt5``; the only file that knows it.
 
 recv ──▶ buffer ──▶ mqtt5.read × n ─┬─ PUBLISH × n ──▶ take(connection, messages, bytes)
-└─ CONNACK, SUBACK, PUBACK, DISCONNECT ──▶ futures
+└─ CONNACK, SUBACK, UNSUBACK, PUBACK, DISCONNECT ──▶ futures
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = bytearray(_READ_BYTES)
         self._filled = 0
         self._heard = time.monotonic()
-        self._suback: asyncio.Future[list[mqtt5.SubAckReasonCode]] = loop.create_future()
+        self._suback: asyncio.Future[list[int]] = loop.create_future()
         self._puback: dict[int, asyncio.Future[int]] = {}
         self._next_id = 0
         self._window = asyncio.Semaphore(1)
@@ -111,8 +111,7 @@ class Connection(asyncio.BufferedProtocol):
 
     async def end(self) -> None:
         """Say DISCONNECT, which keeps the session and withholds the will, and wait until the broker hangs up."""
-        # Read and drop what it still sends: closing with data unread resets the connection, and the broker would see
-        # neither the DISCONNECT nor our last acknowledgements.
+        # Read and drop what it still sends: closing with data unread resets the connection, our last PUBACKs with it.
         self._take = _drop
         try:
             if self.connack.done() and not self.connack.cancelled() and not self.transport.is_closing():
@@ -153,13 +152,12 @@ class Connection(asyncio.BufferedProtocol):
         """Subscribe at QoS 1; messages that arrive before the SUBACK are delivered like any other.
 
         Args:
-            filters: topic filters, at least one.
-            snapshot: take the retained messages of these filters once more, and end the subscription at once: were it
-                to stay, Mosquitto would deliver what matches two overlapping filters twice.
+            filters: at least one.
+            snapshot: take the retained messages once more, and end the subscription at once: were it to stay, Mosquitto
+                would deliver what matches two overlapping filters twice.
 
         Raises:
-            LinkRefused: the broker refused a filter, or ended the connection.
-            LinkDown: the connection broke.
+            LinkRefused, LinkDown: the broker refused a filter, or ended the connection; the connection broke.
         """
         self._check_alive()
         always, once = mqtt5.RetainHandling.SEND_ALWAYS, mqtt5.RetainHandling.SEND_IF_SUBSCRIPTION_NOT_EXISTS
@@ -177,19 +175,21 @@ class Connection(asyncio.BufferedProtocol):
         self._suback = asyncio.get_running_loop().create_future()
         self.send(mqtt5.SubscribePacket(self._packet_id(), wanted).write())
         for topic_filter, code in zip(filters, await self._suback, strict=True):
-            if int(code) >= _REFUSED and not topic_filter.optional:
-                raise LinkRefused(f"the broker refused the subscription to {topic_filter.topic!r}: {_words(code)}")
+            if code >= _REFUSED and not topic_filter.optional:
+                why = _words(mqtt5.SubAckReasonCode(code))
+                raise LinkRefused(f"the broker refused the subscription to {topic_filter.topic!r}: {why}")
         if snapshot:
-            topics = [topic_filter.topic for topic_filter in filters]
-            self.send(mqtt5.UnsubscribePacket(self._packet_id(), topics).write())
+            await self.unsubscribe([topic_filter.topic for topic_filter in filters])
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """End subscriptions, which may be none; raises as :meth:`subscribe` does."""
+        self._check_alive()
+        self._suback = asyncio.get_running_loop().create_future()
+        self.send(mqtt5.UnsubscribePacket(self._packet_id(), list(topics)).write())
+        await self._suback
 
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> int:
-        """Publish one message; see :meth:`hub.link.Link.publish`.
-
-        Raises:
-            LinkRefused: the broker ended the connection.
-            LinkDown: the connection broke.
-        """
+        """Publish one message; see :meth:`hub.link.Link.publish`. Raises as :meth:`subscribe` does."""
         self._check_alive()
         if qos == 0:
             self.send(mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_s).write())
@@ -232,8 +232,8 @@ class Connection(asyncio.BufferedProtocol):
                     waiting.set_result(int(packet.reason_code))
             case mqtt5.ConnAckPacket() if not self.connack.done():
                 self._on_connack(packet)
-            case mqtt5.SubAckPacket() if not self._suback.done():
-                self._suback.set_result(packet.reason_codes)
+            case mqtt5.SubAckPacket() | mqtt5.UnsubAckPacket() if not self._suback.done():
+                self._suback.set_result([int(code) for code in packet.reason_codes])
             case mqtt5.DisconnectPacket():
                 why = packet.reason_str or _words(packet.reason_code)
                 self._fail(LinkRefused(f"the broker ended the connection: {why}"))

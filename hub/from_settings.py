@@ -12,6 +12,7 @@ from hub.config import BrokerMode
 from hub.guard import GuardLimits
 from hub.link import LinkOptions, Will
 from hub.link_options import tls_of
+from hub.subscriptions import Subscriptions
 from wire.formats.base import Limits
 from wire.point import NS_PER_S
 
@@ -29,8 +30,7 @@ def registry_url(settings: Settings, paths: StatePaths) -> str | URL:
 
 def watch_of(settings: Settings, paths: StatePaths, mqtt: MqttSettings, metrics: Metrics) -> BrokerWatch:
     """The watch on the broker's own figures, with what it saw last."""
-    managed = settings.broker.mode is BrokerMode.MANAGED
-    seen = SeenFile(paths.broker_seen, "managed" if managed else f"{mqtt.host}:{mqtt.port}")
+    seen = SeenFile(paths.broker_seen, _broker(settings, mqtt.host, mqtt.port))
     return BrokerWatch(metrics, seen=seen.read(), remember=seen.write)
 
 
@@ -75,6 +75,16 @@ def link_options(settings: Settings, mqtt: MqttSettings, will: Will) -> LinkOpti
     )
 
 
+def subscribed(settings: Settings, paths: StatePaths, options: LinkOptions) -> Subscriptions:
+    """What the session of these options subscribed to last."""
+    return Subscriptions(paths.subscribed, f"{options.client_id} at {_broker(settings, options.host, options.port)}")
+
+
 def manages_accounts(settings: Settings, paths: StatePaths) -> bool:
     """Whether the broker's accounts are ours to change."""
     return settings.broker.mode is BrokerMode.MANAGED or (paths.secrets / "mqtt-admin").exists()
+
+
+def _broker(settings: Settings, host: str, port: int) -> str:
+    """Which broker it is; ours may have another port at each start."""
+    return "managed" if settings.broker.mode is BrokerMode.MANAGED else f"{host}:{port}"

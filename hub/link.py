@@ -21,6 +21,7 @@ import structlog
 
 from hub.connection import Connection, Message, connect_packet
 from hub.link_options import TAKEN_AT_ONCE, Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
+from hub.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +55,11 @@ class Link:
     """A client that keeps a persistent session alive over any number of connections.
 
     ``run`` is one task; ``batch``, ``acknowledge`` and ``publish`` are called from other tasks of the same loop.
+
+    Args:
+        filters: what it subscribes to.
+        on_connect: called at every connection, once subscribed.
+        subscriptions: what the session subscribed to before; the first connection ends what ``filters`` lacks.
     """
 
     def __init__(
@@ -62,9 +68,11 @@ class Link:
         filters: Sequence[Filter] = (),
         *,
         on_connect: Callable[[], None] | None = None,
+        subscriptions: Subscriptions | None = None,
     ) -> None:
         self._options = options
         self._filters = tuple(filters)
+        self._subscriptions = subscriptions or Subscriptions()
         self._on_connect = on_connect
         self._connection: Connection | None = None
         self._waiting: deque[Batch] = deque()
@@ -128,15 +136,26 @@ class Link:
         ping = asyncio.create_task(connection.keep_alive(), name="link keep-alive")
         try:
             # No limit here: the SUBACK may stand behind a backlog that we read only as fast as we store it.
-            for snapshot in (False, True):
-                if wanted := [f for f in self._filters if f.snapshot is snapshot]:
-                    await connection.subscribe(wanted, snapshot=snapshot)
+            await self._subscribe(connection)
             self.subscribed = True
             if self._on_connect is not None:
                 self._on_connect()
             await connection.lost
         finally:
             ping.cancel()
+
+    async def _subscribe(self, connection: Connection) -> None:
+        lasting = [each for each in self._filters if not each.snapshot]
+        topics = [each.topic for each in lasting]
+        gone = self._subscriptions.begin(topics)
+        if lasting:
+            await connection.subscribe(lasting)
+        if gone:  # after the others, so that what a wider one replaces is never without any
+            await connection.unsubscribe(gone)
+            _log.info("unsubscribed from what is wanted no more", filters=gone)
+        self._subscriptions.done(topics)
+        if snapshots := [each for each in self._filters if each.snapshot]:
+            await connection.subscribe(snapshots, snapshot=True)
 
     async def _drop(self) -> None:
         self.connected.clear()

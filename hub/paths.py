@@ -87,6 +87,11 @@ class StatePaths:
         return self.root / "broker-seen.json"
 
     @property
+    def subscribed(self) -> Path:
+        """JSON: the filters that the hub's session subscribes to (``hub/subscriptions.py``)."""
+        return self.root / "subscribed.json"
+
+    @property
     def logs(self) -> Path:
         """What the children of ``iothub up`` log, one file each."""
         return self.root / "log"

@@ -16,7 +16,7 @@ from wire.errors import Problem, Reason, SettingsError, TopicError
 from wire.formats import FORMATS
 from wire.formats.base import Context, Format, Limits, context
 from wire.point import LOG_MEASUREMENT, OUTBOX_MEASUREMENT
-from wire.topics import Address, Kind, Topics, check_name, check_node_id, levels, matches
+from wire.topics import Address, Kind, Topics, check_name, check_node_id, levels, matches, overlap, without_covered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Routes:
         size: topics kept at the most.
 
     Raises:
-        SettingsError: a source names an unknown format, or a level its filter does not have.
+        SettingsError: see :func:`check_sources`.
     """
 
     def __init__(self, topics: Topics, limits: Limits, sources: Sequence[SourceSettings], size: int) -> None:
@@ -67,7 +67,7 @@ class Routes:
         self._half = max(size // 2, 1)
         self.cache: dict[str, Route] = {}
         self._older: dict[str, Route] = {}
-        check_sources(sources)
+        check_sources(sources, topics)
 
     def find(self, topic: str) -> Route:
         """The route of ``topic``; never raises for what a topic says."""
@@ -105,11 +105,17 @@ class Routes:
         return Route(node, decode=FORMATS[name], context=context(node, measurement, self._limits), careful=of_outbox)
 
 
-def check_sources(sources: Sequence[SourceSettings]) -> None:
+def subscriptions(sources: Sequence[SourceSettings], topics: Topics) -> list[str]:
+    """The topic filters that bring the hub all it takes, each message once."""
+    return without_covered([topics.every(), *(source.filter for source in sources)])
+
+
+def check_sources(sources: Sequence[SourceSettings], topics: Topics) -> None:
     """Check what the settings' types cannot say.
 
     Raises:
-        SettingsError: with one problem for each mistake.
+        SettingsError: with one problem for each mistake: an unknown format, a level that the filter does not have, or
+            filters of which a broker would deliver some messages twice.
     """
     problems = []
     for i, source in enumerate(sources):
@@ -132,8 +138,30 @@ def check_sources(sources: Sequence[SourceSettings]) -> None:
                 check_node_id(sample) if key == "node" else check_name(sample or "x", key)
             except TopicError as error:
                 problems.append(Problem("settings", None, f"sources[{i}].{key}", template, error.detail))
+    problems += _overlaps(sources, topics)
     if problems:
         raise SettingsError(problems)
+
+
+def _overlaps(sources: Sequence[SourceSettings], topics: Topics) -> list[Problem]:
+    """Filters with some topics in common: Mosquitto delivers those twice, and they would be stored twice."""
+    problems, kept = [], subscriptions(sources, topics)
+    known = {topics.every(): "mqtt.root"}
+    for i, source in enumerate(sources):
+        if source.filter not in kept or source.filter in known:
+            continue
+        key = f"sources[{i}].filter"
+        problems += [
+            Problem(
+                "settings", None, key, source.filter,
+                f"matches some topics of {where} = {other!r}, but not all, so that they would be stored twice; "
+                "choose filters that have no topic in common, or one that covers the other",
+            )
+            for other, where in known.items()
+            if other in kept and overlap(source.filter, other)
+        ]  # fmt: skip
+        known[source.filter] = key
+    return problems
 
 
 def _filled(template: str, topic: str) -> str:

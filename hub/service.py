@@ -33,7 +33,7 @@ from hub.clocks import Clocks
 from hub.commanding import Commanding
 from hub.config import BrokerMode, default_hub_id
 from hub.control import Controls
-from hub.from_settings import guard_limits, limits, link_options, manages_accounts, registry_url, watch_of
+from hub.from_settings import guard_limits, limits, link_options, manages_accounts, registry_url, subscribed, watch_of
 from hub.health import chain
 from hub.intake import Intake
 from hub.lan import Lan
@@ -51,11 +51,11 @@ from hub.receipts import Receipts
 from hub.refused import RefusedLater
 from hub.rejects import Rejects
 from hub.replay import Replay
-from hub.routes import Routes
+from hub.routes import Routes, subscriptions
 from hub.runfile import Announcement, Running, remove_run, write_run
 from hub.sinks import make_guard, make_sinks, remember_types, remember_types_if_there, spool_gauges
 from wire.point import NS_PER_S
-from wire.topics import Topics, without_covered
+from wire.topics import Topics
 from wire.version import __version__
 
 if TYPE_CHECKING:
@@ -129,13 +129,15 @@ async def run_hub(  # noqa: PLR0915  a statement a part
         said = HubStatus(settings.hub.id, topics)
 
         connected = [lambda: presence.resume(clock_ns()), said.online.set, commanding.connected, alerting.connected]
+        options = link_options(settings, mqtt, said.will())
         link = Link(
-            link_options(settings, mqtt, said.will()),
-            [Filter(wanted) for wanted in without_covered([topics.every(), *(s.filter for s in settings.sources)])]
+            options,
+            [Filter(wanted) for wanted in subscriptions(settings.sources, topics)]
             + [Filter(topics.every_status(), snapshot=True)]
             + [Filter(topic, optional=True, anew=True) for topic in broker_watch.TOPICS]
             + [Filter(topic, optional=True) for topic in denials.TOPICS],
             on_connect=lambda: _call(connected),
+            subscriptions=subscribed(settings, paths, options),
         )
         commanding.use(link)
         receipts = Receipts(link, topics, ledger, (row.node for row in known if row.outbox))
@@ -156,7 +158,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             batch_messages=settings.ingest.batch_messages,
             linger_s=settings.ingest.linger,
         )
-        await alerting.open(link, pipeline)
+        await alerting.open(link, pipeline, commanding.recorder.answered)
         lan.tell = alerting.say_of_hub
         alerting.gauges(metrics)
         _gauges(metrics, link, presence, pipeline, sinks)

@@ -267,6 +267,19 @@ def covers(wide: str, narrow: str) -> bool:
     return len(asked) == len(given)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether there is a topic that both filters match."""
+    if one.startswith("$") is not other.startswith("$"):
+        return False
+    shorter, longer = sorted((one.split("/"), other.split("/")), key=len)
+    for a, b in zip(shorter, longer, strict=False):
+        if "#" in (a, b):
+            return True
+        if a != b and "+" not in (a, b):
+            return False
+    return len(shorter) == len(longer) or longer[len(shorter)] == "#"
+
+
 def without_covered(topic_filters: Iterable[str]) -> list[str]:
     """The filters that no other one covers, in order: a broker delivers a message once for each that matches it."""
     kept: list[str] = []

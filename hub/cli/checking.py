@@ -13,6 +13,7 @@ from hub.cli.output import paint
 from hub.routes import check_sources
 from hub.rules.files import read_rules, rules_file
 from wire.errors import SettingsError
+from wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ def run_check(options: Options) -> int:
 def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
     try:
         settings = options.settings()
-        check_sources(settings.sources)
+        check_sources(settings.sources, Topics(settings.mqtt.root))
         check_channels(settings.notify.channels)
         read_rules(rules_file(settings), shipped=settings.rules.shipped)
     except SettingsError as error:

@@ -169,14 +169,35 @@ def test_a_source_that_can_never_work_is_a_mistake_in_the_settings(wrong: Source
 
 def test_all_mistakes_of_all_sources_are_named_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
-        check_sources([source("a/+", "{3}{4}"), source("b", "{2}")])
+        check_sources([source("a/+", "{3}{4}"), source("b", "{2}")], Topics())
     assert len(caught.value.problems) == 3
 
 
 def test_an_unknown_format_is_named_with_those_there_are() -> None:
     unknown = source("a", "n").model_copy(update={"format": "xml"})
     with pytest.raises(SettingsError, match=r"sources\[0\].format = 'xml': is none of the formats .*influx.*json"):
-        check_sources([unknown])
+        check_sources([unknown], Topics())
+
+
+@pytest.mark.parametrize(
+    ("filters", "problem"),
+    [
+        (["a/+/x", "a/b/#"], "sources[1].filter = 'a/b/#': matches some topics of sources[0].filter = 'a/+/x', but"),
+        (["+/v1/+"], "sources[0].filter = '+/v1/+': matches some topics of mqtt.root = 'iot/v1/#', but not all"),
+        (["c", "a/+", "+/b"], "sources[2].filter = '+/b': matches some topics of sources[1].filter = 'a/+', but"),
+    ],
+)
+def test_filters_that_would_bring_messages_twice_are_a_mistake_in_the_settings(
+    filters: list[str], problem: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        check_sources([source(each, "n") for each in filters], Topics())
+    assert [str(p)[: len(problem) + 10] for p in caught.value.problems] == [f"settings: {problem}"]
+
+
+@pytest.mark.parametrize("filters", [["a/x", "a/+"], ["a/+/x", "a/b/#", "a/#"], ["a/+", "a/+"], ["a/+", "b/+/#"]])
+def test_filters_that_lie_in_each_other_or_apart_are_none(filters: list[str]) -> None:
+    check_sources([source(each, "n") for each in filters], Topics())
 
 
 # -- the cache --------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from hub.link import Batch, Message
+    from hub.subscriptions import Subscriptions
 
 _LIMIT_S = 30.0
 
@@ -23,11 +24,13 @@ def make_link(
     *filters: str | Filter,
     client_id: str = "hub",
     on_connect: Callable[[], None] | None = None,
+    subscriptions: Subscriptions | None = None,
     **options: Any,
 ) -> Link:
     """A link to a broker on this port of 127.0.0.1; ``options`` are those of :class:`LinkOptions`."""
     wanted = [Filter(each) if isinstance(each, str) else each for each in filters]
-    return Link(LinkOptions("127.0.0.1", port, client_id, **options), wanted, on_connect=on_connect)
+    known = LinkOptions("127.0.0.1", port, client_id, **options)
+    return Link(known, wanted, on_connect=on_connect, subscriptions=subscriptions)
 
 
 @asynccontextmanager

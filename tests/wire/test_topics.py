@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from wire.topics import (
     check_root,
     covers,
     matches,
+    overlap,
     without_covered,
 )
 
@@ -179,6 +182,18 @@ def _witnesses(topic_filter: str) -> list[str]:
 @given(_filters.filter(bool), _filters.filter(bool))
 def test_a_filter_covers_another_when_it_matches_all_that_the_other_does(wide: str, narrow: str) -> None:
     assert covers(wide, narrow) == all(matches(wide, topic) for topic in _witnesses(narrow))
+
+
+_all_topics = ["/".join(parts) for n in (1, 2, 3, 4) for parts in product(["", "a", "$x", "other"], repeat=n)]
+_short_filters = st.tuples(
+    st.lists(st.sampled_from(["", "a", "$x", "+"]), max_size=3), st.sampled_from([[], ["#"]])
+).map(lambda parts: "/".join([*parts[0], *parts[1]]))
+
+
+@given(_short_filters.filter(bool), _short_filters.filter(bool))
+def test_filters_overlap_when_some_topic_matches_both(one: str, other: str) -> None:
+    both = any(matches(one, topic) and matches(other, topic) for topic in _all_topics)
+    assert overlap(one, other) == overlap(other, one) == both
 
 
 @pytest.mark.parametrize(
