@@ -16,7 +16,7 @@ from wire.errors import PayloadError, Reason
 from wire.formats.base import RefusedValue
 from wire.formats.sequence import sequence_numbers
 from wire.formats.times import MIN_NS
-from wire.point import NS_PER_MS
+from wire.point import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +37,8 @@ _UNTIMED: Final = RefusedValue(
     Reason.RETAINED_SNAPSHOT, "a retained message without ts of its own says what was, not when"
 )
 _SHOWN: Final = 10
+#: Arrival times ascend through steps back of our clock as long as this; after a longer one they follow it.
+_STEP_BACK_NS: Final = 60 * NS_PER_S
 
 
 class Intake:
@@ -85,9 +87,11 @@ class Intake:
             self._guard.window(now_ns)
             self._decode(messages, group, arrival_ns)
         else:
-            # Strictly ascending, also when the clock steps back: no two messages may fall on the same instant. The
-            # window goes by it, or our own clock would make what has no time of its own a message from the future.
-            now_ns = max(now_ns, self._arrival_ns)
+            # Strictly ascending, also when the clock steps back a little: no two messages may fall on the same instant.
+            # The window goes by it, or our own clock would make what has no time of its own a message from the future.
+            # A clock that was set back far is followed: else all that comes until then would stand at one instant.
+            if self._arrival_ns - now_ns <= _STEP_BACK_NS:
+                now_ns = max(now_ns, self._arrival_ns)
             self._guard.window(now_ns)
             self._arrival_ns = self._decode(messages, group, now_ns)
 

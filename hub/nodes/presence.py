@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 #: What is sent just before an end may be seen just after it: data that late does not bring a node back.
 _SETTLE_NS: Final = 2 * NS_PER_S
 _LONGEST_TEXT: Final = 200
+#: Nodes that :meth:`Presence.tick` finds silent at a time: when all are gone at once, whoever waits for the event loop
+#: shall not wait for all of them.
+_SILENT_AT_ONCE: Final = 2_000
 #: Node times outside 2020 … 2200 come from clocks that were never set.
 _EARLIEST_MS: Final = 1_577_836_800_000
 _LATEST_MS: Final = 7_258_118_400_000
@@ -150,16 +153,18 @@ class Presence:
         return changes
 
     def tick(self, now_ns: int) -> list[Transition]:
-        """Find the nodes that fell silent; call it every second or so while the link is up."""
+        """Find the nodes that fell silent, of very many some; call it every second or so while the link is up."""
         if now_ns < self._next_due_ns:
             return []
-        changes = []
+        changes: list[Transition] = []
         earliest_ns = now_ns
         for node, known in self._nodes.items():
             if known.contact is not Contact.ONLINE:
                 continue
             heard_ns = max(known.last_seen_ns or known.since_ns, self._listening_since_ns)
             if now_ns - heard_ns > self._silent_after_ns:
+                if len(changes) >= _SILENT_AT_ONCE:
+                    return changes
                 last_ns = known.last_seen_ns or known.since_ns
                 changes.append(self._leave(known, node, Change.SILENT, Why.SILENCE, now_ns, ended_ns=last_ns))
             else:

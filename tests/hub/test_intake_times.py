@@ -81,15 +81,26 @@ def test_no_two_messages_arrive_at_the_same_instant() -> None:
     assert [p.ts_ns - NOW_NS for p in group.points] == list(range(8))
 
 
-def test_arrival_times_ascend_from_batch_to_batch_also_when_the_clock_stands_still_or_steps_back() -> None:
+def test_arrival_times_ascend_from_batch_to_batch_also_when_the_clock_stands_still_or_steps_back_a_little() -> None:
     rig = Rig()
     times = []
-    for step_ns in (0, 0, -1, -3600 * NS_PER_S, 10**9, 7200 * NS_PER_S):
+    for step_ns in (0, 0, -1, -59 * NS_PER_S, 10**9, 7200 * NS_PER_S):
         rig.clock.ns += step_ns
         group = rig.decode(telemetry({"a": 1}), telemetry(b"junk"), telemetry({"a": 2}))
         times += [group.points[0].ts_ns, group.rejects[0].arrival_ns, group.points[1].ts_ns]
     assert times == sorted(set(times))
     assert times[-3] == rig.clock.ns
+
+
+def test_arrival_times_follow_a_clock_that_is_set_back_far_and_ascend_from_there() -> None:
+    rig = Rig()
+    rig.decode(telemetry({"a": 1}))
+    rig.clock.ns -= 3600 * NS_PER_S
+    back_ns = rig.clock.ns
+    times = [point.ts_ns for a in (2, 3) for point in rig.decode(telemetry({"a": a}), telemetry({"b": a})).points]
+    rig.clock.ns += NS_PER_S
+    times += [rig.decode(telemetry({"a": 4})).points[0].ts_ns]
+    assert times == [back_ns, back_ns + 1, back_ns + 2, back_ns + 3, back_ns + NS_PER_S]
 
 
 def test_a_clock_that_is_set_back_makes_nothing_a_message_from_the_future() -> None:

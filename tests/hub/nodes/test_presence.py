@@ -168,6 +168,22 @@ def test_only_the_node_that_fell_silent_is_told(presence: Presence) -> None:
     assert presence.contact("quiet") is Contact.SILENT
 
 
+def test_very_many_nodes_that_fall_silent_at_once_are_told_over_some_ticks_each_once(presence: Presence) -> None:
+    nodes = [f"dev{i}" for i in range(5_000)]
+    presence.observe_data(nodes, T0)
+    told = []
+    for second in range(91, 100):
+        if second == 92:
+            presence.observe_data(["dev4999"], T0 + second * S)  # back before it was missed
+        got = presence.tick(T0 + second * S)
+        assert len(got) <= 2_000
+        told += [one.node for one in got]
+    assert told == nodes[:-1]
+    (late,) = presence.tick(T0 + 183 * S)
+    assert late.node == "dev4999"
+    assert presence.counts()[Contact.SILENT] == len(nodes)
+
+
 def test_data_of_a_silent_node_brings_it_back_from_silence(presence: Presence) -> None:
     presence.observe_data(["dev"], T0)
     presence.tick(T0 + 100 * S)
