@@ -142,6 +142,8 @@ class LiveFilter(msgspec.Struct, frozen=True):
     #: Leaves out events that have no measurement, but not those about nodes.
     measurement: str | None = None
     types: frozenset[type] = frozenset(EVENT_TYPES.values())
+    #: None of any other node, and none without; what somebody may see.
+    nodes: frozenset[str] | None = None
 
 
 class LiveFull(Exception):  # noqa: N818  the name says what the caller is told
@@ -253,6 +255,8 @@ class LiveStream:
 
     def _wants(self, event: Event) -> bool:
         if type(event) not in self.chosen.types:
+            return False
+        if self.chosen.nodes is not None and event.node not in self.chosen.nodes:
             return False
         if self._node is not None and (event.node is None or self._node.match(event.node) is None):
             return False

@@ -14,7 +14,10 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from hub.alerts.model import Alert, AlertState, Change, Identity, Silence
 from hub.alerts.rows import HistoryRow, alert_of, alert_row, change_row, history_of, plain
 from hub.alerts.tables import ALERTS, CHANGES, SILENCES
+from hub.nodes.user_tables import nodes_in
 from hub.rules.events import Severity
+from hub.rules.metric import is_glob
+from hub.store.select import glob_matcher
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +42,8 @@ class AlertFilter(msgspec.Struct, frozen=True):
     node: str | None = None
     #: That fired at or after it, ns.
     since_ns: int | None = None
+    #: Of the nodes of these groups; what somebody may see.
+    groups: frozenset[str] | None = None
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -139,9 +144,9 @@ class AlertBook:
             before: ``fired_ns`` and number of the last one of the page before.
             limit: most to return.
         """
-        conditions = _conditions(chosen)
 
         def work(connection: Connection) -> tuple[list[Alert], int]:
+            conditions = _conditions(connection, chosen)
             wanted = select(ALERTS).where(*conditions)
             if before is not None:
                 at_ns, number = before
@@ -237,22 +242,21 @@ def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, An
         connection.execute(statement, rows)
 
 
-def _conditions(chosen: AlertFilter) -> list[ColumnElement[bool]]:
+def _conditions(connection: Connection, chosen: AlertFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if chosen.states is not None:
         conditions.append(ALERTS.c.state.in_([state.value for state in chosen.states]))
     if chosen.severity is not None:
         conditions.append(ALERTS.c.severity == chosen.severity.value)
     for column, glob in ((ALERTS.c.rule, chosen.rule), (ALERTS.c.node, chosen.node)):
-        if glob is not None:
-            conditions.append(column.like(_like(glob), escape="\\"))
+        if glob is not None and not is_glob(glob):
+            conditions.append(column == glob)
+        elif glob is not None:
+            # SQL's own patterns differ from one database to the next, and from ours; the names are few.
+            names = connection.execute(select(column).distinct()).scalars()
+            conditions.append(column.in_(list(filter(glob_matcher(glob), names))))
     if chosen.since_ns is not None:
         conditions.append(ALERTS.c.fired_ns >= chosen.since_ns)
+    if chosen.groups is not None:
+        conditions.append(ALERTS.c.node.in_(nodes_in(chosen.groups)))
     return conditions
-
-
-def _like(glob: str) -> str:
-    """A shell glob of ``*`` and ``?`` as SQL has it."""
-    for special in ("\\", "%", "_"):
-        glob = glob.replace(special, "\\" + special)
-    return glob.replace("*", "%").replace("?", "_")

@@ -14,6 +14,8 @@ from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from hub.alerts.notify_model import Occasion, Told
 from hub.alerts.notify_queue import Message, Outcome
 from hub.alerts.notify_tables import NOTIFICATIONS, NOTIFIED_ALERTS, NOTIFY_TOLD
+from hub.alerts.tables import ALERTS
+from hub.nodes.user_tables import nodes_in
 from hub.rules.events import Severity
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class NotificationFilter(msgspec.Struct, frozen=True):
     channel: str | None = None
     outcome: Outcome | None = None
     alert: int | None = None
+    #: About nodes of these groups alone; what somebody may see.
+    groups: frozenset[str] | None = None
 
 
 class Writes(msgspec.Struct):
@@ -117,6 +121,9 @@ class NotificationBook:
         if chosen.alert is not None:
             about = select(NOTIFIED_ALERTS.c.notification).where(NOTIFIED_ALERTS.c.alert == chosen.alert)
             wanted = wanted.where(table.id.in_(about))
+        if chosen.groups is not None:
+            wanted = wanted.where(table.id.in_(_about(nodes_in(chosen.groups), seen=True)))
+            wanted = wanted.where(table.id.not_in(_about(nodes_in(chosen.groups), seen=False)))
         if before is not None:
             at_ns, number = before
             wanted = wanted.where(or_(table.created_ns < at_ns, and_(table.created_ns == at_ns, table.id < number)))
@@ -136,6 +143,13 @@ class NotificationBook:
 
 
 # -- private -----------------------------------------------------------------------------------------------------------
+
+
+def _about(nodes: Select[str], *, seen: bool) -> Select[str]:
+    """The messages about an alert of these nodes, or about one of another node."""
+    of = select(NOTIFIED_ALERTS.c.notification).outerjoin(ALERTS, ALERTS.c.id == NOTIFIED_ALERTS.c.alert)
+    # Whose alert is gone was of a node that nobody can tell any more.
+    return of.where(ALERTS.c.node.in_(nodes) if seen else ALERTS.c.node.is_(None) | ALERTS.c.node.not_in(nodes))
 
 
 def _row(message: Message) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from hub.alerts.book import AlertFilter
 from hub.alerts.desk import Desk, NoSuchSilence
 from hub.alerts.lifecycle import NoSuchAlert, NotNow
 from hub.alerts.notify_records import NotificationFilter
-from hub.api.auth import ChangingCaller
+from hub.api.alertviews import alert_view, is_over, silence_view
+from hub.api.auth import OperatingCaller, RequiredCaller
 from hub.api.notify import notification
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
@@ -27,7 +28,8 @@ from hub.api.schemas_alerts import (
     Silence,
     SilenceRequest,
 )
-from hub.api.times import iso, iso_or_none, parse_time
+from hub.api.times import iso, parse_time
+from hub.nodes.callers import Caller
 from hub.rules import events
 from hub.store.select import glob_matcher
 
@@ -54,6 +56,7 @@ class _Place(Struct, frozen=True, array_like=True):
 @router.get("/alerts")
 async def list_alerts(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     state: Annotated[_State, Query(description="`open`: firing or acknowledged")] = "open",
     severity: Severity | None = None,
@@ -67,7 +70,7 @@ async def list_alerts(
     desk = _desk(parts)
     if state == "pending":
         found = [alert for alert in desk.now if alert.state is model.AlertState.PENDING]
-        found = [each for each in found if _meant(each, severity, rule, node)]
+        found = [each for each in found if caller.may_see(each.node) and _meant(each, severity, rule, node)]
         found.sort(key=lambda alert: alert.started_ns, reverse=True)
         return Page(items=[alert_view(each, desk) for each in found[:limit]], total=len(found))
     chosen = AlertFilter(
@@ -76,6 +79,7 @@ async def list_alerts(
         rule=rule,
         node=node,
         since_ns=_moment("query.since", since, parts) if since is not None else None,
+        groups=caller.groups,
     )
     place = from_cursor(page, _Place) if page is not None else None
     before = (place.fired_ns, place.number) if place is not None else None
@@ -88,12 +92,10 @@ async def list_alerts(
 
 
 @router.get("/alerts/{alert_id}")
-async def show_alert(alert_id: AlertId, parts: PartsOf) -> AlertDetail:
+async def show_alert(alert_id: AlertId, parts: PartsOf, caller: RequiredCaller) -> AlertDetail:
     """One alert with all that happened to it."""
     desk = _desk(parts)
-    alert = await desk.alert(alert_id)
-    if alert is None:
-        raise _no_such_alert(alert_id)
+    alert = await _seen(alert_id, desk, caller)
     history = [
         AlertEvent(
             at=iso(row.at_ns),
@@ -106,7 +108,7 @@ async def show_alert(alert_id: AlertId, parts: PartsOf) -> AlertDetail:
         )
         for row in await desk.book.history(alert_id)
     ]
-    about = NotificationFilter(alert=alert_id)
+    about = NotificationFilter(alert=alert_id, groups=caller.groups)
     told = await parts.notifier.book.page(about, limit=_NOTIFICATIONS) if parts.notifier is not None else []
     return AlertDetail(
         **alert_view(alert, desk).model_dump(), history=history, notifications=[notification(each) for each in told]
@@ -115,10 +117,11 @@ async def show_alert(alert_id: AlertId, parts: PartsOf) -> AlertDetail:
 
 @router.post("/alerts/{alert_id}/ack")
 async def acknowledge_alert(
-    alert_id: AlertId, parts: PartsOf, caller: ChangingCaller, wanted: Acknowledgement | None = None
+    alert_id: AlertId, parts: PartsOf, caller: OperatingCaller, wanted: Acknowledgement | None = None
 ) -> Alert:
     """Say that you know: it notifies nobody again, until it gets worse."""
     desk, why = _desk(parts), wanted.why if wanted is not None else ""
+    await _seen(alert_id, desk, caller)
     try:
         alert = await desk.acknowledge(alert_id, by=caller.user, why=why)
     except NoSuchAlert:
@@ -129,9 +132,10 @@ async def acknowledge_alert(
 
 
 @router.post("/alerts/{alert_id}/assign")
-async def assign_alert(alert_id: AlertId, wanted: Assignment, parts: PartsOf, caller: ChangingCaller) -> Alert:
+async def assign_alert(alert_id: AlertId, wanted: Assignment, parts: PartsOf, caller: OperatingCaller) -> Alert:
     """Make it somebody's."""
     desk = _desk(parts)
+    await _seen(alert_id, desk, caller)
     try:
         return alert_view(await desk.assign(alert_id, wanted.to, by=caller.user, why=wanted.why), desk)
     except NoSuchAlert:
@@ -139,9 +143,10 @@ async def assign_alert(alert_id: AlertId, wanted: Assignment, parts: PartsOf, ca
 
 
 @router.post("/alerts/{alert_id}/comment")
-async def comment_alert(alert_id: AlertId, wanted: Remark, parts: PartsOf, caller: ChangingCaller) -> Alert:
+async def comment_alert(alert_id: AlertId, wanted: Remark, parts: PartsOf, caller: OperatingCaller) -> Alert:
     """Add a remark, also to an alert that is over."""
     desk = _desk(parts)
+    await _seen(alert_id, desk, caller)
     try:
         return alert_view(await desk.comment(alert_id, by=caller.user, why=wanted.why), desk)
     except NoSuchAlert:
@@ -151,19 +156,28 @@ async def comment_alert(alert_id: AlertId, wanted: Remark, parts: PartsOf, calle
 @router.get("/silences")
 async def list_silences(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     ended: Annotated[bool, Query(description="also those that hold no more")] = False,
     limit: PageLimit = 1000,
 ) -> Page[Silence]:
     """Silences that hold or will hold, the newest first."""
     now_ns = parts.clock_ns()
-    rows = [_silence(row, now_ns) for row in await _desk(parts).book.silences() if ended or not _over(row, now_ns)]
+    found = [row for row in await _desk(parts).book.silences() if ended or not is_over(row, now_ns)]
+    rows = [silence_view(row, now_ns) for row in found if _concerns(row, caller)]
     return Page(items=rows[:limit], total=len(rows))
 
 
 @router.post("/silences", status_code=201)
-async def add_silence(wanted: SilenceRequest, parts: PartsOf, caller: ChangingCaller) -> Silence:
-    """Keep alerts from notifying anybody for a while; their life goes on, and is shown."""
+async def add_silence(wanted: SilenceRequest, parts: PartsOf, caller: OperatingCaller) -> Silence:
+    """Keep alerts from notifying anybody for a while; their life goes on, and is shown.
+
+    Who sees some nodes only names one of them: a pattern would hold for nodes of others.
+    """
+    if not caller.may_see(wanted.node):
+        raise ProblemError(
+            403, f"{caller.user} may silence single nodes that it sees; {wanted.node!r} is none of them."
+        )
     now_ns = parts.clock_ns()
     starts_ns = _moment("body.starts", wanted.starts, parts) if wanted.starts is not None else now_ns
     ends_ns = _moment("body.ends", wanted.ends, parts)
@@ -172,66 +186,25 @@ async def add_silence(wanted: SilenceRequest, parts: PartsOf, caller: ChangingCa
     silence = await _desk(parts).silence(
         rule=wanted.rule, node=wanted.node, starts_ns=starts_ns, ends_ns=ends_ns, by=caller.user, why=wanted.why
     )
-    return _silence(silence, now_ns)
+    return silence_view(silence, now_ns)
 
 
 @router.delete("/silences/{number}", status_code=204)
-async def lift_silence(number: AlertId, parts: PartsOf, caller: ChangingCaller) -> Response:
+async def lift_silence(number: AlertId, parts: PartsOf, caller: OperatingCaller) -> Response:
     """End a silence now."""
+    desk = _desk(parts)
+    if caller.nodes is not None and not any(
+        row.id == number and row.node in caller.nodes for row in await desk.book.silences()
+    ):
+        raise _no_such_silence(number)
     try:
-        await _desk(parts).unsilence(number, by=caller.user)
+        await desk.unsilence(number, by=caller.user)
     except NoSuchSilence:
-        raise ProblemError(
-            404, f"There is no silence {number} that still holds; GET silences lists them.", kind="no-silence"
-        ) from None
+        raise _no_such_silence(number) from None
     return Response(status_code=204)
 
 
 # -- private -----------------------------------------------------------------------------------------------------------
-
-
-def alert_view(alert: model.Alert, desk: Desk) -> Alert:
-    """The body that shows an alert."""
-    return Alert(
-        id=alert.id,
-        rule=alert.rule,
-        node=alert.node,
-        series=alert.series,
-        state=alert.state.value,
-        severity=alert.severity.value,
-        worst=alert.worst.value,
-        message=alert.message,
-        value=alert.value,
-        started=iso(alert.started_ns),
-        fired=iso_or_none(alert.fired_ns),
-        acknowledged=iso_or_none(alert.acknowledged_ns),
-        acknowledged_by=alert.acknowledged_by,
-        assignee=alert.assignee,
-        resolved=iso_or_none(alert.resolved_ns),
-        flapping=alert.flapping,
-        broken=alert.broken.value if alert.broken is not None else None,
-        broken_detail=alert.broken_detail,
-        silenced_until=iso_or_none(desk.silences.until_ns(alert)),
-    )
-
-
-def _silence(row: model.Silence, now_ns: int) -> Silence:
-    return Silence(
-        id=row.id,
-        rule=row.rule,
-        node=row.node,
-        starts=iso(row.starts_ns),
-        ends=iso(row.ends_ns),
-        by=row.by,
-        why=row.why,
-        created=iso(row.created_ns),
-        lifted=iso_or_none(row.lifted_ns),
-        active=row.starts_ns <= now_ns and not _over(row, now_ns),
-    )
-
-
-def _over(row: model.Silence, now_ns: int) -> bool:
-    return row.ends_ns <= now_ns or row.lifted_ns is not None
 
 
 def _desk(parts: Parts) -> Desk:
@@ -251,6 +224,24 @@ def _meant(alert: model.Alert, severity: str | None, rule: str | None, node: str
         severity in (None, alert.severity.value)
         and (rule is None or glob_matcher(rule)(alert.rule))
         and (node is None or glob_matcher(node)(alert.node))
+    )
+
+
+async def _seen(alert_id: int, desk: Desk, caller: Caller) -> model.Alert:
+    alert = await desk.alert(alert_id)
+    if alert is None or not caller.may_see(alert.node):
+        raise _no_such_alert(alert_id)
+    return alert
+
+
+def _concerns(silence: model.Silence, caller: Caller) -> bool:
+    """Whether it holds for a node that the caller sees; of patterns those that match one."""
+    return caller.nodes is None or any(map(glob_matcher(silence.node), caller.nodes))
+
+
+def _no_such_silence(number: int) -> ProblemError:
+    return ProblemError(
+        404, f"There is no silence {number} that still holds; GET silences lists them.", kind="no-silence"
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from fastapi import APIRouter, Path, Query, Response
 
-from hub.api.auth import RequiredCaller
+from hub.api.auth import OperatingCaller, RequiredCaller
 from hub.api.commandviews import body_of, command_view, commanding_of, no_such_node, not_yours, row_view
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
@@ -20,6 +20,7 @@ from hub.api.times import iso, parse_time
 from hub.commands import model, tables
 from hub.commands.rights import may_command
 from hub.commands.sender import IdTaken, TooManyOpen, Wanted
+from hub.nodes.callers import Caller
 from hub.nodes.model import Contact, NodeRow
 from wire.topics import check_name
 
@@ -46,7 +47,7 @@ async def send_command(
     node: str,
     command: str,
     parts: PartsOf,
-    caller: RequiredCaller,
+    caller: OperatingCaller,
     response: Response,
     *,
     wanted: CommandRequest | None = None,
@@ -54,6 +55,8 @@ async def send_command(
 ) -> Command:
     """Send a command to a node: 202 once it is recorded and with the broker, 200 where it has ended meanwhile."""
     commanding = commanding_of(parts)
+    if not caller.may_see(node):
+        raise no_such_node(node)
     if not may_command(caller, node):
         raise not_yours(caller, node)
     row = await parts.registry.node(node)
@@ -81,6 +84,7 @@ async def send_command(
 @router.get("/commands")
 async def list_commands(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     node: Glob = None,
     command: Text = None,
@@ -92,6 +96,9 @@ async def list_commands(
 ) -> Page[Command]:
     """Commands, newest first."""
     where: list[tables.Condition] = []
+    if caller.nodes is not None:
+        seen = msgspec.json.encode(sorted(caller.nodes)).decode()
+        where.append(("node IN (SELECT value FROM json_each(?))", seen))
     if node is not None:
         where.append(("node GLOB ?", node))
     if command is not None:
@@ -113,17 +120,23 @@ async def list_commands(
 
 
 @router.get("/commands/{command_id}")
-async def show_command(command_id: _Id, parts: PartsOf, node: _OfNode = None) -> Command:
+async def show_command(command_id: _Id, parts: PartsOf, caller: RequiredCaller, node: _OfNode = None) -> Command:
     """One command."""
-    return command_view(await _command(command_id, node, parts), parts)
+    return command_view(await _command(command_id, node, parts, caller), parts)
 
 
 @router.get("/commands/{command_id}/output")
 async def command_output(
-    command_id: _Id, parts: PartsOf, node: _OfNode = None, limit: PageLimit = 1000, page: PageCursor = None
+    command_id: _Id,
+    parts: PartsOf,
+    caller: RequiredCaller,
+    *,
+    node: _OfNode = None,
+    limit: PageLimit = 1000,
+    page: PageCursor = None,
 ) -> Page[OutputChunk]:
     """What it wrote, in order, as far as it is kept."""
-    command = await _command(command_id, node, parts)
+    command = await _command(command_id, node, parts, caller)
     after = from_cursor(page, _After).number if page is not None else -1
     found = await commanding_of(parts).book.output(command.number, after=after, limit=limit + 1)
     following = to_cursor(_After(found[limit - 1].n)) if len(found) > limit else None
@@ -132,9 +145,11 @@ async def command_output(
 
 
 @router.get("/commands/{command_id}/journal")
-async def command_journal(command_id: _Id, parts: PartsOf, node: _OfNode = None) -> Page[AuditRow]:
+async def command_journal(
+    command_id: _Id, parts: PartsOf, caller: RequiredCaller, node: _OfNode = None
+) -> Page[AuditRow]:
     """The first 1,000 rows of the journal about it, in order."""
-    command = await _command(command_id, node, parts)
+    command = await _command(command_id, node, parts, caller)
     rows = await commanding_of(parts).book.run(
         lambda connection: tables.journal_of(connection, command.node, command.id, _MAX_ROWS)
     )
@@ -142,9 +157,9 @@ async def command_journal(command_id: _Id, parts: PartsOf, node: _OfNode = None)
 
 
 @router.post("/commands/{command_id}/cancel", status_code=202)
-async def cancel_command(command_id: _Id, parts: PartsOf, caller: RequiredCaller, node: _OfNode = None) -> Command:
+async def cancel_command(command_id: _Id, parts: PartsOf, caller: OperatingCaller, node: _OfNode = None) -> Command:
     """Ask the node to end a command; answered with the command that asks, which has an end of its own."""
-    command = await _command(command_id, node, parts)
+    command = await _command(command_id, node, parts, caller)
     if not may_command(caller, command.node):
         raise not_yours(caller, command.node)
     if command.state.final:
@@ -157,8 +172,9 @@ async def cancel_command(command_id: _Id, parts: PartsOf, caller: RequiredCaller
 # -- private -----------------------------------------------------------------------------------------------------------
 
 
-async def _command(command_id: str, node: str | None, parts: Parts) -> model.Command:
+async def _command(command_id: str, node: str | None, parts: Parts, caller: Caller) -> model.Command:
     found = await commanding_of(parts).book.find(command_id, node)
+    found = [each for each in found if caller.may_see(each.node)]
     if not found:
         raise ProblemError(404, f"There is no command {command_id!r} (any more).", kind="no-command")
     if len(found) > 1:

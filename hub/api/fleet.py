@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import structlog
 from fastapi import APIRouter, Path, Query
 
-from hub.api.auth import RequiredCaller
+from hub.api.auth import AuditingCaller, OperatingCaller, RequiredCaller
 from hub.api.commandviews import body_of, commanding_of, not_yours, row_view, run_view
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
@@ -15,6 +15,7 @@ from hub.api.schemas_commands import AuditHead, AuditRow, FleetRequest, FleetRun
 from hub.commands.fleet import Run, TooManyRuns
 from hub.commands.rights import may_command
 from hub.commands.stages import boundaries, chosen
+from hub.nodes.callers import Caller
 from hub.nodes.registry import NodeFilter
 from wire.topics import check_name
 
@@ -25,15 +26,13 @@ _log: Final = structlog.get_logger("hub.api")
 
 
 @router.post("/commands", status_code=202)
-async def start_fleet_run(wanted: FleetRequest, parts: PartsOf, caller: RequiredCaller) -> FleetRun:
+async def start_fleet_run(wanted: FleetRequest, parts: PartsOf, caller: OperatingCaller) -> FleetRun:
     """Send a command to many nodes, in stages if wanted; it goes on without the client, and after a restart."""
     commanding = commanding_of(parts)
     check_name(wanted.command, "command")
     if wanted.id is not None or wanted.signature is not None:
-        raise wrong_parameter(
-            "body.id", "each node gets an id of its own; signed commands go into `signed`"
-        )
-    nodes = chosen(wanted.nodes, await _groups(parts))
+        raise wrong_parameter("body.id", "each node gets an id of its own; signed commands go into `signed`")
+    nodes = chosen(wanted.nodes, await _groups(parts, caller))
     if not nodes:
         raise ProblemError(404, f"No node matches {', '.join(wanted.nodes)[:200]}.", kind="no-node")
     if (refused := next((node for node in nodes if not may_command(caller, node)), None)) is not None:
@@ -68,51 +67,64 @@ async def start_fleet_run(wanted: FleetRequest, parts: PartsOf, caller: Required
 
 
 @router.get("/fleet-runs")
-async def list_fleet_runs(parts: PartsOf, limit: PageLimit = 100, page: PageCursor = None) -> Page[FleetRun]:
-    """Fleet runs, newest first."""
+async def list_fleet_runs(
+    parts: PartsOf, caller: RequiredCaller, limit: PageLimit = 100, page: PageCursor = None
+) -> Page[FleetRun]:
+    """Fleet runs, newest first; who sees some nodes only gets those that were for such nodes alone.
+
+    A page may then have fewer runs than ``limit``.
+    """
     fleet = commanding_of(parts).fleet
     before = from_cursor(page, NumberedPlace).number if page is not None else None
     found = await fleet.list(before=before, limit=limit + 1)
     following = to_cursor(NumberedPlace(found[limit - 1][0])) if len(found) > limit else None
-    items = [run_view(run, await fleet.counts(run.id)) for _, run in found[:limit]]
+    items = [run_view(run, await fleet.counts(run.id)) for _, run in found[:limit] if _sees(run, caller)]
     return Page(items=items, next=following)
 
 
 @router.get("/fleet-runs/{run_id}")
-async def show_fleet_run(run_id: Annotated[str, Path(max_length=64)], parts: PartsOf) -> FleetRun:
+async def show_fleet_run(
+    run_id: Annotated[str, Path(max_length=64)], parts: PartsOf, caller: RequiredCaller
+) -> FleetRun:
     """One fleet run; ``GET commands?run=`` has what became of it on each node."""
-    return await _shown(run_id, parts)
+    return await _shown(run_id, parts, caller)
 
 
 @router.post("/fleet-runs/{run_id}/stop")
 async def stop_fleet_run(
-    run_id: Annotated[str, Path(max_length=64)], parts: PartsOf, caller: RequiredCaller
+    run_id: Annotated[str, Path(max_length=64)], parts: PartsOf, caller: OperatingCaller
 ) -> FleetRun:
     """Begin no further stage; commands that are out stay out."""
     run = await commanding_of(parts).fleet.find(run_id)
-    if run is None:
+    if run is None or not _sees(run, caller):
         raise _no_such_run(run_id)
     if (refused := next((node for node in run.nodes if not may_command(caller, node)), None)) is not None:
         raise not_yours(caller, refused)
     if not await commanding_of(parts).fleet.stop(run_id, caller.user):
         raise ProblemError(409, f"Fleet run {run_id!r} has ended: {run.state}.", kind="ended")
-    return await _shown(run_id, parts)
+    return await _shown(run_id, parts, caller)
 
 
 @router.get("/audit")
 async def audit(
     parts: PartsOf,
+    caller: AuditingCaller,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="number of the last row of the page before")] = 0,
     limit: PageLimit = 1000,
 ) -> Page[AuditRow]:
-    """The journal of all commands from its first row on, with all that its digests cover: check it yourself."""
+    """The journal of all commands and changes from its first row on, with all that its digests cover.
+
+    Check it yourself: ``iothub audit verify`` does.
+    """
+    del caller
     rows = await commanding_of(parts).book.journal(after=after, limit=limit)
     return Page(items=[row_view(row) for row in rows])
 
 
 @router.get("/audit/head")
-async def audit_head(parts: PartsOf) -> AuditHead:
+async def audit_head(parts: PartsOf, caller: AuditingCaller) -> AuditHead:
     """Where the journal ends now."""
+    del caller
     head = commanding_of(parts).book.head
     return AuditHead(number=head.number, digest=head.digest)
 
@@ -120,22 +132,26 @@ async def audit_head(parts: PartsOf) -> AuditHead:
 # -- private -----------------------------------------------------------------------------------------------------------
 
 
-async def _groups(parts: Parts) -> dict[str, tuple[str, ...]]:
-    """All nodes with their groups."""
+async def _groups(parts: Parts, caller: Caller) -> dict[str, tuple[str, ...]]:
+    """All nodes that the caller sees, with their groups."""
     found: dict[str, tuple[str, ...]] = {}
     after = ""
     while True:
-        rows, _ = await parts.registry.nodes(NodeFilter(), after=after, limit=_PAGE)
+        rows, _ = await parts.registry.nodes(NodeFilter(groups=caller.groups), after=after, limit=_PAGE)
         found |= {row.node: row.groups for row in rows}
         if len(rows) < _PAGE:
             return found
         after = rows[-1].node
 
 
-async def _shown(run_id: str, parts: Parts) -> FleetRun:
+def _sees(run: Run, caller: Caller) -> bool:
+    return all(map(caller.may_see, run.nodes))
+
+
+async def _shown(run_id: str, parts: Parts, caller: Caller) -> FleetRun:
     fleet = commanding_of(parts).fleet
     run = await fleet.find(run_id)
-    if run is None:
+    if run is None or not _sees(run, caller):
         raise _no_such_run(run_id)
     return run_view(run, await fleet.counts(run_id))
 

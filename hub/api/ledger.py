@@ -6,6 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query
 
 from hub.api import schemas_messages as schemas
+from hub.api.auth import RequiredCaller
 from hub.api.parts import PartsOf
 from hub.api.requests import (
     Int64,
@@ -37,22 +38,23 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 @router.get("/ledger")
 async def list_ledger(
-    parts: PartsOf, node: Text = None, limit: PageLimit = 100, page: PageCursor = None
+    parts: PartsOf, caller: RequiredCaller, node: Text = None, limit: PageLimit = 100, page: PageCursor = None
 ) -> Page[schemas.LedgerRow]:
     """Counts by node, in order of their ids: received = stored + duplicate + handled + all refused.
 
     Messages whose topic names no node stand under an empty id.
     """
     after = from_cursor(page, NamedPlace).name if page is not None else None
-    rows = parts.ledger.rows(node, after=after, limit=limit + 1)
+    rows = parts.ledger.rows(node, after=after, limit=limit + 1, nodes=caller.nodes)
     following = to_cursor(NamedPlace(rows[limit - 1].node)) if len(rows) > limit else None
-    total = parts.ledger.count() if node is None else len(rows)
+    total = parts.ledger.count(caller.nodes) if node is None else len(rows)
     return Page(items=[schemas.LedgerRow(**_counts(row)) for row in rows[:limit]], next=following, total=total)
 
 
 @router.get("/ledger/hours")
 async def list_hours(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     node: Text = None,
     start: Start = "-1d",
@@ -69,6 +71,7 @@ async def list_hours(
         until_ns=until_ns,
         before=(place.hour, place.node) if place is not None else None,
         limit=limit + 1,
+        nodes=caller.nodes,
     )
     last = rows[limit - 1] if len(rows) > limit else None
     return Page(
@@ -79,10 +82,10 @@ async def list_hours(
 
 @router.get("/ledger/sessions")
 async def list_sessions(
-    parts: PartsOf, node: Annotated[str, Query(max_length=256, description="node id")]
+    parts: PartsOf, caller: RequiredCaller, node: Annotated[str, Query(max_length=256, description="node id")]
 ) -> Page[LedgerSession]:
     """Sequence numbers of a node by session, the one named last first; empty for a node that sends none."""
-    rows = [msgspec.structs.asdict(row) for row in parts.ledger.sessions(node)]
+    rows = [msgspec.structs.asdict(row) for row in parts.ledger.sessions(node)] if caller.may_see(node) else []
     return Page(items=[LedgerSession.model_validate(row) for row in rows], total=len(rows))
 
 

@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Query
 
 from hub.api import schemas
-from hub.api.parts import PartsOf
+from hub.api.auth import SeenParts
 from hub.api.problems import wrong_parameter
 from hub.api.requests import Glob, Int64, PageCursor, PageLimit, Start, Stop, Text, from_cursor, time_range, to_cursor
 from hub.api.schemas import Page
@@ -29,7 +29,7 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
 
 @router.get("/logs")
 async def list_logs(
-    parts: PartsOf,
+    parts: SeenParts,
     *,
     start: Start = "-1h",
     stop: Stop = "now",

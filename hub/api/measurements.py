@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from hub.api.parts import PartsOf
+from hub.api.auth import SeenParts
 from hub.api.requests import Glob
 from hub.store.base import Series, SeriesFilter
 
@@ -52,7 +52,7 @@ class Measurements(BaseModel):
 
 
 @router.get("/measurements")
-async def list_measurements(parts: PartsOf, node: Glob = None, measurement: Glob = None) -> Measurements:
+async def list_measurements(parts: SeenParts, node: Glob = None, measurement: Glob = None) -> Measurements:
     """Measurements of the chosen nodes, with their fields and tags, by name."""
     series = await parts.store.series(SeriesFilter(node=node, measurement=measurement))
     return Measurements(items=await asyncio.to_thread(_summed, series))

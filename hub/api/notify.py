@@ -12,7 +12,7 @@ from hub.alerts.notify_channel import ChannelStatus
 from hub.alerts.notify_queue import Message, Outcome
 from hub.alerts.notify_records import NotificationFilter
 from hub.alerts.notify_send import SendFailed
-from hub.api.auth import ChangingCaller
+from hub.api.auth import ChangingCaller, RequiredCaller
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError
 from hub.api.requests import Int64, PageCursor, PageLimit, Text, from_cursor, to_cursor
@@ -65,6 +65,7 @@ async def try_channel(name: _Name, parts: PartsOf, caller: ChangingCaller) -> No
 @router.get("/notifications")
 async def list_notifications(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     alert: _Alert = None,
     channel: Text = None,
@@ -73,7 +74,7 @@ async def list_notifications(
     page: PageCursor = None,
 ) -> Page[Notification]:
     """Messages and what became of them, newest first."""
-    chosen = NotificationFilter(channel, Outcome(outcome) if outcome is not None else None, alert)
+    chosen = NotificationFilter(channel, Outcome(outcome) if outcome is not None else None, alert, caller.groups)
     place = from_cursor(page, _Place) if page is not None else None
     before = (place.created_ns, place.id) if place is not None else None
     rows = await _notifier(parts).book.page(chosen, before=before, limit=limit + 1)

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
+from hub.api.auth import SeenParts
 from hub.api.encoders import as_arrow, as_csv, as_json
-from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.reduction import reduced
 from hub.api.requests import TAG_PARAMETER, Glob, Start, Stop, tags_of, time_range
@@ -58,11 +58,14 @@ _OTHER_FORMS: Final[dict[int | str, dict[str, Any]]] = {
 )
 async def query(
     request: Request,
-    parts: PartsOf,
+    parts: SeenParts,
     *,
     node: Glob = None,
     measurement: Glob = None,
     field: Glob = None,
+    nodes: Annotated[
+        str | None, Query(max_length=16_384, description="instead of or beside `node`: ids with commas between")
+    ] = None,
     start: Start = "-1h",
     stop: Stop = "now",
     every: Annotated[
@@ -94,7 +97,13 @@ async def query(
     if points is not None and every is not None:
         raise wrong_parameter("query.points", "chooses the windows itself: leave out every")
     wanted = base.Query(
-        series=SeriesFilter(node=node, measurement=measurement, field=field, tags=tags_of(request)),
+        series=SeriesFilter(
+            node=node,
+            measurement=measurement,
+            field=field,
+            tags=tags_of(request),
+            nodes=frozenset(nodes.split(",")) if nodes is not None else None,
+        ),
         start_ns=start_ns,
         stop_ns=stop_ns,
         every_ns=_every_ns(every) if every is not None else None,

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import structlog
 from fastapi import APIRouter, Path, Query
 
-from hub.api.auth import ChangingCaller
+from hub.api.auth import ChangingCaller, OperatingCaller, RequiredCaller
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import Glob, NumberedPlace, PageCursor, PageLimit, from_cursor, to_cursor
@@ -21,6 +21,7 @@ from hub.api.schemas_messages import (
     RejectSummary,
 )
 from hub.api.times import iso, iso_or_none, parse_time
+from hub.nodes.callers import Caller
 from hub.rejects import KeptReject
 from hub.rejects import RejectState as State
 from wire.errors import Reason
@@ -39,6 +40,7 @@ _Until = Annotated[str | None, Query(max_length=64, description="arrived before;
 @router.get("/rejects")
 async def list_rejects(
     parts: PartsOf,
+    caller: RequiredCaller,
     *,
     node: Glob = None,
     reason: Annotated[str | None, Query(description=f"one of {', '.join(Reason)}")] = None,
@@ -62,6 +64,7 @@ async def list_rejects(
         until_ns=_moment("until", until, parts),
         before_id=before,
         limit=limit + 1,
+        nodes=caller.nodes,
     )
     following = to_cursor(NumberedPlace(rows[limit - 1].id)) if len(rows) > limit else None
     return Page(items=[_summary(row) for row in rows[:limit]], next=following)
@@ -83,11 +86,9 @@ async def reject_figures(parts: PartsOf) -> RejectFigures:
 
 
 @router.get("/rejects/{reject_id}")
-async def show_reject(reject_id: RejectId, parts: PartsOf) -> RejectDetail:
+async def show_reject(reject_id: RejectId, parts: PartsOf, caller: RequiredCaller) -> RejectDetail:
     """One refused message, whole."""
-    row = await parts.rejects.show(reject_id)
-    if row is None:
-        raise _no_such_reject(reject_id)
+    row = await _row(reject_id, parts, caller)
     try:
         text = row.payload.decode()
     except UnicodeDecodeError:
@@ -96,8 +97,11 @@ async def show_reject(reject_id: RejectId, parts: PartsOf) -> RejectDetail:
 
 
 @router.post("/rejects/replay")
-async def replay_rejects(wanted: RejectIds, parts: PartsOf, caller: ChangingCaller) -> RejectsReplayed:
+async def replay_rejects(wanted: RejectIds, parts: PartsOf, caller: OperatingCaller) -> RejectsReplayed:
     """Decode and store refused messages once more, with today's decoder, at the time of their first arrival."""
+    if caller.nodes is not None:
+        for reject_id in wanted.ids:
+            await _row(reject_id, parts, caller)
     return await _replay(wanted.ids, parts, caller.user)
 
 
@@ -110,14 +114,20 @@ async def drop_rejects(wanted: RejectIds, parts: PartsOf, caller: ChangingCaller
 
 
 @router.post("/rejects/{reject_id}/replay")
-async def replay_reject(reject_id: RejectId, parts: PartsOf, caller: ChangingCaller) -> RejectsReplayed:
+async def replay_reject(reject_id: RejectId, parts: PartsOf, caller: OperatingCaller) -> RejectsReplayed:
     """As ``POST rejects/replay`` for one."""
-    if await parts.rejects.show(reject_id) is None:
-        raise _no_such_reject(reject_id)
+    await _row(reject_id, parts, caller)
     return await _replay([reject_id], parts, caller.user)
 
 
 # -- private -----------------------------------------------------------------------------------------------------------
+
+
+async def _row(reject_id: int, parts: Parts, caller: Caller) -> KeptReject:
+    row = await parts.rejects.show(reject_id)
+    if row is None or not caller.may_see(row.node):
+        raise _no_such_reject(reject_id)
+    return row
 
 
 async def _replay(ids: list[int], parts: Parts, user: str) -> RejectsReplayed:

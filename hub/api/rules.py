@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from fastapi import APIRouter, Response
 
-from hub.api.auth import ChangingCaller
+from hub.api.auth import ChangingCaller, RequiredCaller, SeenParts
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import NumberedPlace, PageCursor, PageLimit, from_cursor, to_cursor
@@ -24,11 +24,13 @@ from hub.api.schemas_rules import (
     SubjectFired,
 )
 from hub.api.times import iso, iso_or_none, parse_time
+from hub.nodes.callers import Caller
 from hub.rules.backtest import Backtest, BacktestError, backtest
 from hub.rules.book import NoSuchRule, RuleBook, RuleShipped
 from hub.rules.check import parse_tests, run_test
 from hub.rules.files import Entry, check_tables
 from hub.rules.saying import summary
+from hub.store.select import glob_matcher
 from wire.errors import SettingsError
 from wire.point import NS_PER_S
 
@@ -38,9 +40,12 @@ _log: Final = structlog.get_logger("hub.api")
 
 
 @router.get("/rules")
-async def list_rules(parts: PartsOf, limit: PageLimit = 100, page: PageCursor = None) -> Page[RuleView]:
-    """All rules, those that come with iothub first."""
-    return _listed(_book(parts), limit, from_cursor(page, NumberedPlace).number if page is not None else 0)
+async def list_rules(
+    parts: PartsOf, caller: RequiredCaller, limit: PageLimit = 100, page: PageCursor = None
+) -> Page[RuleView]:
+    """All rules, those that come with iothub first; who sees some nodes only gets those that name no others."""
+    start = from_cursor(page, NumberedPlace).number if page is not None else 0
+    return _listed(_book(parts), caller, limit, start)
 
 
 @router.put("/rules")
@@ -49,18 +54,18 @@ async def replace_rules(wanted: RuleTables, parts: PartsOf, caller: ChangingCall
     book = _book(parts)
     await _changed(lambda: book.replace_all(wanted.rules))
     _log.info("rules replaced", by=caller.user, rules=len(wanted.rules))
-    return _listed(book)
+    return _listed(book, caller)
 
 
 @router.post("/rules/test")
-async def run_backtest(wanted: BacktestRequest, parts: PartsOf) -> BacktestAnswer:
+async def run_backtest(wanted: BacktestRequest, parts: SeenParts, caller: RequiredCaller) -> BacktestAnswer:
     """Run a rule over stored history: how often it would have fired, when, how long."""
     now_ns = parts.clock_ns()
     start_ns, stop_ns = _moment("start", wanted.start, now_ns), _moment("stop", wanted.stop, now_ns)
     if start_ns >= stop_ns:
         raise wrong_parameter("body.start", "must lie before stop")
     if wanted.rule is None:
-        entry = _entry(_book(parts), wanted.name)
+        entry = _entry(_book(parts), wanted.name, caller)
     else:
         entry = _checked({wanted.name: wanted.rule})[wanted.name]
     groups = await parts.registry.groups()
@@ -80,9 +85,10 @@ async def run_backtest(wanted: BacktestRequest, parts: PartsOf) -> BacktestAnswe
 
 
 @router.post("/rules/check")
-async def check_rules(wanted: CheckRequest, parts: PartsOf) -> CheckAnswer:
+async def check_rules(wanted: CheckRequest, parts: PartsOf, caller: RequiredCaller) -> CheckAnswer:
     """Check rules, and run tests of them over made-up series; nothing is stored."""
     entries = _book(parts).entries if wanted.rules is None else _checked(wanted.rules)
+    entries = {name: entry for name, entry in entries.items() if wanted.rules is not None or _concerns(entry, caller)}
     try:
         tests = parse_tests({"tests": wanted.tests})
     except SettingsError as error:
@@ -99,13 +105,13 @@ async def reload_rules(parts: PartsOf, caller: ChangingCaller) -> Page[RuleView]
     book = _book(parts)
     await _changed(book.reload)
     _log.info("rules reloaded", by=caller.user)
-    return _listed(book)
+    return _listed(book, caller)
 
 
 @router.get("/rules/{name}")
-async def show_rule(name: str, parts: PartsOf) -> RuleView:
+async def show_rule(name: str, parts: PartsOf, caller: RequiredCaller) -> RuleView:
     """One rule."""
-    return _view(name, _entry(_book(parts), name))
+    return _view(name, _entry(_book(parts), name, caller))
 
 
 @router.put("/rules/{name}")
@@ -114,7 +120,7 @@ async def put_rule(name: str, table: RuleTable, parts: PartsOf, caller: Changing
     book = _book(parts)
     await _changed(lambda: book.put(name, table))
     _log.info("rule stored", rule=name, by=caller.user)
-    return _view(name, _entry(book, name))
+    return _view(name, _entry(book, name, caller))
 
 
 @router.delete("/rules/{name}", status_code=204)
@@ -149,18 +155,25 @@ def _book(parts: Parts) -> RuleBook:
     return parts.alerting.rules
 
 
-def _listed(book: RuleBook, limit: int = 100, start: int = 0) -> Page[RuleView]:
-    entries = list(book.entries.items())
+def _listed(book: RuleBook, caller: Caller, limit: int = 100, start: int = 0) -> Page[RuleView]:
+    entries = [(name, entry) for name, entry in book.entries.items() if _concerns(entry, caller)]
     following = to_cursor(NumberedPlace(start + limit)) if len(entries) > start + limit else None
     shown = [_view(name, entry) for name, entry in entries[start : start + limit]]
     return Page(items=shown, next=following, total=len(entries))
 
 
-def _entry(book: RuleBook, name: str) -> Entry:
+def _entry(book: RuleBook, name: str, caller: Caller) -> Entry:
     entry = book.entries.get(name)
-    if entry is None:
+    if entry is None or not _concerns(entry, caller):
         raise _no_such_rule(name)
     return entry
+
+
+def _concerns(entry: Entry, caller: Caller) -> bool:
+    """Whether each of its patterns matches a node that the caller sees: the others name nodes of others."""
+    if caller.nodes is None:
+        return True
+    return all(glob == "*" or any(map(glob_matcher(glob), caller.nodes)) for glob in entry.rule.nodes)
 
 
 def _no_such_rule(name: str) -> ProblemError:

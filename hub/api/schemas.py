@@ -22,7 +22,7 @@ Standing = Literal["new", "declared"]
 Contact = Literal["online", "silent", "offline", "never"]
 FieldKind = Literal["number", "boolean", "text"]
 Fn = Literal["mean", "min", "max", "sum", "count", "stddev", "first", "last"]
-Scope = Literal["full", "read"]
+Scope = Literal["full", "operate", "read"]
 
 _T = TypeVar("_T")
 
@@ -71,7 +71,8 @@ class TokenRequest(_Body):
 
     user: str = Field(min_length=1, max_length=64)
     password: SecretStr = Field(max_length=1024)
-    #: ``read`` makes a token that cannot change anything, whatever the role of the user.
+    #: ``read`` makes a token that cannot change anything, ``operate`` one that can command nodes and handle alerts,
+    #: whatever more the user may.
     scope: Scope = "full"
 
 
@@ -93,6 +94,8 @@ class Holder(BaseModel):
     scope: Scope
     #: None: until it is revoked.
     expires: Time | None
+    #: The groups whose nodes it sees; null: it sees all nodes.
+    groups: list[str] | None = None
 
 
 # -- nodes ------------------------------------------------------------------------------------------------------------

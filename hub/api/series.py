@@ -6,7 +6,7 @@ import msgspec
 from fastapi import APIRouter, Request
 
 from hub.api import schemas
-from hub.api.parts import PartsOf
+from hub.api.auth import SeenParts
 from hub.api.requests import TAG_PARAMETER, Glob, PageCursor, PageLimit, from_cursor, tags_of, to_cursor
 from hub.api.schemas import Page
 from hub.api.times import iso
@@ -27,7 +27,7 @@ class _Place(msgspec.Struct, frozen=True, order=True, array_like=True):
 @router.get("/series", openapi_extra={"parameters": [TAG_PARAMETER]})
 async def list_series(
     request: Request,
-    parts: PartsOf,
+    parts: SeenParts,
     *,
     node: Glob = None,
     measurement: Glob = None,

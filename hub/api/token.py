@@ -3,12 +3,12 @@
 import structlog
 from fastapi import APIRouter, Request, Response
 
-from hub.api.auth import RequiredCaller, client_address
+from hub.api.auth import RequiredCaller, client_address, too_many
 from hub.api.parts import PartsOf
 from hub.api.problems import ProblemError
 from hub.api.schemas import Holder, Token, TokenRequest
 from hub.api.times import iso
-from hub.nodes.callers import Role, Scope
+from hub.nodes.callers import Scope, least, widest
 from wire.point import NS_PER_S
 
 #: ``POST`` is the one operation without a token.
@@ -24,10 +24,7 @@ async def make_token(wanted: TokenRequest, request: Request, parts: PartsOf) -> 
     address = client_address(request)
     wait_s = parts.login_limiter.attempt(wanted.user, address)
     if wait_s > 0:
-        retry_s = int(wait_s) + 1
-        raise ProblemError(
-            429, f"Too many failed logins; try again in {retry_s} s.", headers={"Retry-After": str(retry_s)}
-        )
+        raise too_many("failed logins", wait_s)
     users, now_ns = parts.registry.users, parts.clock_ns()
     role = await users.check_password(wanted.user, wanted.password.get_secret_value())
     await users.record_login(wanted.user, address, accepted=role is not None, now_ns=now_ns)
@@ -35,9 +32,9 @@ async def make_token(wanted: TokenRequest, request: Request, parts: PartsOf) -> 
         _log.warning("login refused", user=wanted.user, address=address)
         raise ProblemError(401, "Unknown user or wrong password.", headers={"WWW-Authenticate": "Bearer"})
     parts.login_limiter.give_back(wanted.user, address)
-    scope = Scope(wanted.scope) if role is Role.ADMIN else Scope.READ
+    scope = least(Scope(wanted.scope), widest(role))
     expires_ns = now_ns + int(parts.settings.api.token_lifetime * NS_PER_S)
-    token = await users.issue(wanted.user, scope, now_ns, expires_ns)
+    token = await users.issue(wanted.user, scope, now_ns, expires_ns, name="login", address=address)
     return Token(token=token, expires=iso(expires_ns), user=wanted.user, role=role, scope=scope.value)
 
 
@@ -49,6 +46,7 @@ async def show_token(caller: RequiredCaller) -> Holder:
         role=caller.role,
         scope=caller.scope.value,
         expires=iso(caller.expires_ns) if caller.expires_ns is not None else None,
+        groups=sorted(caller.groups) if caller.groups is not None else None,
     )
 
 

@@ -9,6 +9,5 @@ if TYPE_CHECKING:
 
 
 def may_command(caller: Caller, node: str) -> bool:
-    """Whether ``caller`` may send commands to ``node``."""
-    del node  # administrators may command every node, others none
-    return caller.may_change
+    """Whether ``caller`` may send commands to ``node``: operators and administrators, to nodes that they see."""
+    return caller.may_operate and caller.may_see(node)

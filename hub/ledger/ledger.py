@@ -107,7 +107,14 @@ class Ledger:
         with self._lock:
             return self._books.totals()
 
-    def rows(self, node: str | None = None, *, after: str | None = None, limit: int | None = None) -> list[LedgerRow]:
+    def rows(
+        self,
+        node: str | None = None,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        nodes: frozenset[str] | None = None,
+    ) -> list[LedgerRow]:
         """Counts by node since the hub counts, in order of their ids; from memory.
 
         The first may be that of messages whose topic names no node: its id is empty.
@@ -116,16 +123,19 @@ class Ledger:
             node: this one only; no row when it sent nothing.
             after: only ids that sort after it.
             limit: at most so many.
+            nodes: none of any other; None for all.
         """
         with self._lock:
             names = [node] if node is not None else self._books.names()
+            if nodes is not None:
+                names = [name for name in names if name in nodes]
             chosen = [name for name in names if after is None or name > after][:limit]
             return [row for row in map(self._books.row, chosen) if row is not None]
 
-    def count(self) -> int:
-        """How many rows there are; from memory."""
+    def count(self, nodes: frozenset[str] | None = None) -> int:
+        """How many rows there are, of these nodes; from memory."""
         with self._lock:
-            return self._books.count()
+            return self._books.count() if nodes is None else sum(name in nodes for name in self._books.names())
 
     def sessions(self, node: str) -> list[SessionRow]:
         """The sequence numbers of one node, the session that was named last first; from memory."""
@@ -140,6 +150,7 @@ class Ledger:
         until_ns: int = 2**62,
         before: tuple[int, str] | None = None,
         limit: int = 1000,
+        nodes: frozenset[str] | None = None,
     ) -> list[HourRow]:
         """Hourly counts, newest hour first; within an hour the node that sorts last first.
 
@@ -149,6 +160,7 @@ class Ledger:
             until_ns: hours that begin before it.
             before: hour (``start_ns // HOUR_NS``) and node of the last row of the page before.
             limit: at most so many.
+            nodes: none of any other; None for all.
 
         Raises:
             StateUnavailable: the disk fails.
@@ -159,7 +171,7 @@ class Ledger:
             _log.warning("the newest counts by hour are not shown yet: they cannot be written", error=str(error))
         return await self._file.run(
             lambda connection: tables.hour_rows(
-                connection, node, since_ns=since_ns, until_ns=until_ns, before=before, limit=limit
+                connection, node, since_ns=since_ns, until_ns=until_ns, before=before, limit=limit, nodes=nodes
             )
         )
 

@@ -13,7 +13,7 @@ from hub.statefaults import damage
 from hub.statefile import many, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from sqlite3 import Connection
 
     from hub.ledger.books import Changes
@@ -81,7 +81,9 @@ _ROWS: Final = f"""
     SELECT node, hour, received, stored, duplicate, handled, missing, late, dropped, repeats,
         {_REFUSED_OF.format(whole=1)}, {_REFUSED_OF.format(whole=0)}
     FROM hours
-    WHERE (:node IS NULL OR node = :node) AND hour >= :since AND hour < :until AND (hour, node) < (:hour, :before)
+    WHERE (:node IS NULL OR node = :node)
+        AND (:nodes IS NULL OR node IN (SELECT value FROM json_each(:nodes)))
+        AND hour >= :since AND hour < :until AND (hour, node) < (:hour, :before)
     ORDER BY hour DESC, node DESC LIMIT :limit"""  # noqa: S608  put together from the constants above
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -127,11 +129,16 @@ def hour_rows(
     until_ns: int,
     before: tuple[int, str] | None,
     limit: int,
+    nodes: Collection[str] | None = None,
 ) -> list[HourRow]:
-    """Newest hour first; of the same hour the node that sorts last first. ``before``: hour and node of the last row."""
+    """Newest hour first; of the same hour the node that sorts last first. ``before``: hour and node of the last row.
+
+    ``nodes``: none of any other; None for all.
+    """
     hour, last = before if before is not None else (until_ns // HOUR_NS + 2, "")
     arguments = {
         "node": node,
+        "nodes": msgspec.json.encode(sorted(nodes)).decode() if nodes is not None else None,
         "since": since_ns // HOUR_NS,
         "until": -(-until_ns // HOUR_NS),
         "hour": hour,

@@ -83,9 +83,9 @@ class Caller(msgspec.Struct, frozen=True):
         return min(_RANK[self.role], _MOST[self.scope])
 
 
-def within(wanted: Scope, caller: Caller) -> bool:
-    """Whether a token with scope ``wanted`` may no more than the token that asks for it."""
-    return _MOST[wanted] <= _MOST[caller.scope]
+def least(one: Scope, other: Scope) -> Scope:
+    """The narrower of two scopes."""
+    return min(one, other, key=_MOST.__getitem__)
 
 
 def widest(role: Role) -> Scope:

@@ -17,6 +17,7 @@ from hub.nodes.joins import Joins
 from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
 from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
 from hub.nodes.user_lists import UserLists
+from hub.nodes.user_tables import nodes_in
 from hub.nodes.users import Users
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ _CHUNK: Final = 500
 _CONNECTIONS_KEPT_NS: Final = 365 * 86_400 * 1_000_000_000
 #: Of one node: a month of one that reconnects every ten minutes, and an hour of one that flaps.
 _CONNECTIONS_KEPT: Final = 5000
+
+
+_WITHOUT_INFO: Final = tuple(column for column in NODES.c if column is not NODES.c.info)
 
 
 class NodeFilter(msgspec.Struct, frozen=True):
@@ -145,10 +149,9 @@ class Registry:
 
     async def everyone(self) -> list[NodeRow]:
         """All nodes, without their groups and inventories; for :meth:`~hub.nodes.presence.Presence.restore`."""
-        columns = [column for column in NODES.c if column is not NODES.c.info]
         return await self.database.run(
             lambda connection: [
-                NodeRow(**_typed(row), info={}) for row in connection.execute(select(*columns)).mappings()
+                NodeRow(**_typed(row), info={}) for row in connection.execute(select(*_WITHOUT_INFO)).mappings()
             ]
         )
 
@@ -161,11 +164,14 @@ class Registry:
         return {node: frozenset(groups) for node, groups in found.items()}
 
     async def nodes(self, chosen: NodeFilter, *, after: str = "", limit: int = 100) -> tuple[list[NodeRow], int]:
-        """The chosen nodes whose id sorts after ``after``, at most ``limit``; and how many there are on all pages."""
+        """The chosen nodes whose id sorts after ``after``, at most ``limit``; and how many there are on all pages.
+
+        Without their inventories, which are long.
+        """
         conditions = _conditions(chosen)
 
         def work(connection: Connection) -> tuple[list[NodeRow], int]:
-            page = select(NODES).where(*conditions, NODES.c.node > after).order_by(NODES.c.node).limit(limit)
+            page = select(*_WITHOUT_INFO).where(*conditions, NODES.c.node > after).order_by(NODES.c.node).limit(limit)
             total = connection.execute(select(func.count()).select_from(NODES).where(*conditions)).scalar_one()
             return _with_groups(connection, page), total
 
@@ -269,8 +275,7 @@ def _conditions(chosen: NodeFilter) -> list[ColumnElement[bool]]:
         members = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name == chosen.group)
         conditions.append(NODES.c.node.in_(members))
     if chosen.groups is not None:
-        inside = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name.in_(chosen.groups))
-        conditions.append(NODES.c.node.in_(inside))
+        conditions.append(NODES.c.node.in_(nodes_in(chosen.groups)))
     if chosen.text:
         conditions.append(func.lower(NODES.c.node).contains(chosen.text.lower(), autoescape=True))
     return conditions
@@ -284,7 +289,7 @@ def _with_groups(connection: Connection, chosen: Select[Any]) -> list[NodeRow]:
         members = select(NODE_GROUPS).where(NODE_GROUPS.c.node.in_(names[start : start + _CHUNK]))
         for node, group in connection.execute(members.order_by(NODE_GROUPS.c.name)):
             groups[node].append(group)
-    return [NodeRow(**row, groups=tuple(groups[row["node"]])) for row in rows]
+    return [NodeRow(**{"info": {}, **row}, groups=tuple(groups[row["node"]])) for row in rows]
 
 
 def _typed(row: Mapping[Any, Any]) -> dict[str, Any]:

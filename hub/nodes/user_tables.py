@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, select
 
-from hub.nodes.tables import METADATA
+from hub.nodes.tables import METADATA, NODE_GROUPS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Select
 
 _ID: Final = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers itself there
 
@@ -33,3 +38,8 @@ TOKEN_FACTS: Final = Table(
     Column("address", String(64), nullable=False),
     sqlite_autoincrement=True,
 )
+
+
+def nodes_in(groups: Collection[str]) -> Select[str]:
+    """The nodes that are in any of these groups."""
+    return select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name.in_(groups))

@@ -12,8 +12,8 @@ from sqlalchemy import delete, func, insert, select, update
 
 from hub.nodes.callers import Caller, Role, Scope
 from hub.nodes.revision import Revision
-from hub.nodes.tables import LOGINS, NODE_GROUPS, TOKENS, USERS
-from hub.nodes.user_tables import ACCESS, TOKEN_FACTS
+from hub.nodes.tables import LOGINS, TOKENS, USERS
+from hub.nodes.user_tables import ACCESS, TOKEN_FACTS, nodes_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -214,8 +214,7 @@ class Users:
                 return None
             groups = frozenset(row.groups) if row.groups is not None else None
             if groups is not None and groups not in members:
-                inside = select(NODE_GROUPS.c.node).where(NODE_GROUPS.c.name.in_(groups))
-                members[groups] = frozenset(connection.execute(inside).scalars())
+                members[groups] = frozenset(connection.execute(nodes_in(groups)).scalars())
             return Caller(
                 row.name,
                 Role(row.role),

@@ -69,6 +69,8 @@ class RejectFilter(msgspec.Struct, frozen=True):
     #: Arrival, ``since_ns <= t < until_ns``.
     since_ns: int | None = None
     until_ns: int | None = None
+    #: None of any other node; what somebody may see.
+    nodes: frozenset[str] | None = None
 
 
 class ReplayOutcome(msgspec.Struct, frozen=True):

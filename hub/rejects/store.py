@@ -94,6 +94,7 @@ class Rejects:
         until_ns: int | None = None,
         before_id: int | None = None,
         limit: int = 100,
+        nodes: frozenset[str] | None = None,
     ) -> list[KeptReject]:
         """The newest ``limit`` of those chosen, newest first, without their bytes.
 
@@ -106,8 +107,9 @@ class Rejects:
             until_ns: arrived before.
             before_id: id of the last one of the page before.
             limit: at most so many.
+            nodes: none of any other; None for all.
         """
-        chosen = RejectFilter(node, reason, topic, state, since_ns, until_ns)
+        chosen = RejectFilter(node, reason, topic, state, since_ns, until_ns, nodes)
         return await self._file.run(
             lambda connection: tables.select(connection, chosen, before_id=before_id, limit=limit)
         )

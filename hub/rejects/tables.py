@@ -213,6 +213,8 @@ def _where(chosen: RejectFilter) -> tuple[list[str], list[Any]]:
         found.append(("arrival_ns >= ?", chosen.since_ns))
     if chosen.until_ns is not None:
         found.append(("arrival_ns < ?", chosen.until_ns))
+    if chosen.nodes is not None:
+        found.append(("node IN (SELECT value FROM json_each(?))", json.dumps(sorted(chosen.nodes))))
     return [condition for condition, _ in found], [argument for _, argument in found]
 
 

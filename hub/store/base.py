@@ -111,6 +111,8 @@ class SeriesFilter(msgspec.Struct, frozen=True):
     field: str | None = None
     #: Tags that must be present with exactly this value.
     tags: Mapping[str, str] = {}
+    #: None of any other node; what somebody may see.
+    nodes: frozenset[str] | None = None
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -157,6 +159,8 @@ class LogQuery(msgspec.Struct, frozen=True):
     #: Case-insensitive substring of the message.
     text: str | None = None
     limit: int = 1000
+    #: None of any other node; what somebody may see.
+    nodes: frozenset[str] | None = None
 
 
 class LogRecord(msgspec.Struct, frozen=True):

@@ -82,6 +82,9 @@ def _conditions(query: LogQuery) -> tuple[str, dict[str, Any]]:
     if query.node is not None:
         where.append("regexp_full_match(node, $node, 's')")
         parameters["node"] = glob_regex(query.node)
+    if query.nodes is not None:
+        where.append("node IN (SELECT unnest($nodes::VARCHAR[]))")
+        parameters["nodes"] = sorted(query.nodes)
     if query.level is not None:
         below = levels_below(query.level)
         allowed, named = ("NOT IN", below) if not leaves_out_unknown(query.level) else ("IN", LEVELS[len(below) :])

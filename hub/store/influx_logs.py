@@ -111,6 +111,8 @@ async def find(asker: Asker, retention_policy: str, query: LogQuery, floor_ns: i
         StoreUnavailable: no answer.
     """
     matches = log_matcher(query)
+    if query.nodes is not None and not query.nodes:
+        return []
     start_ns = max(query.start_ns, floor_ns, 0)
     stop_ns = min(query.stop_ns + LOG_SHIFT_NS, 2**63 - 1)
     found: list[LogRecord] = []
@@ -133,6 +135,8 @@ def _conditions(query: LogQuery) -> str:
     parts = []
     if query.node is not None:
         parts.append(matches_glob(NODE, query.node))
+    if query.nodes and query.node is None:
+        parts.append(of_nodes(query.nodes).removeprefix(" AND "))
     if query.source:
         parts.append(f"{tag('source')} = {text(stored_tag(query.source))}")
     if query.level is not None and (below := levels_below(query.level)):
@@ -143,7 +147,7 @@ def _conditions(query: LogQuery) -> str:
             parts.append(f"{tag('level')} =~ {regex(f'(?i)^(?:{known})$')}")
     if query.text and query.text.isascii():
         parts.append(f"{field(LOG_MESSAGE)} =~ {regex(f'(?i){re.escape(query.text)}')}")
-    return "".join(f" AND {part}" for part in parts)
+    return "".join(f" AND {part}" for part in parts if part)
 
 
 def _record(row: Sequence[Any]) -> LogRecord:

@@ -89,6 +89,7 @@ def log_matcher(query: LogQuery) -> Callable[[LogRecord], bool]:
         return (
             query.start_ns <= record.ts_ns < query.stop_ns
             and is_node(record.node)
+            and (query.nodes is None or record.node in query.nodes)
             and level not in out
             and query.source in (None, record.source)
             and text in record.message.lower()

@@ -58,7 +58,8 @@ class SeriesMatcher:
     """A :class:`SeriesFilter` made ready to ask of many series; remembers the names it has seen."""
 
     def __init__(self, chosen: SeriesFilter) -> None:
-        self._node = _Remembered(glob_matcher(chosen.node))
+        is_node, nodes = glob_matcher(chosen.node), chosen.nodes
+        self._node = _Remembered(is_node if nodes is None else lambda node: node in nodes and is_node(node))
         self._measurement = _Remembered(glob_matcher(chosen.measurement))
         self._field = _Remembered(glob_matcher(chosen.field))
         self._tags = tuple(chosen.tags.items())
