@@ -69,6 +69,7 @@ class Executor:
                 left = []
             for each in left:
                 tasks.create_task(self._conclude(each), name=f"command {each.entry.name} of before")
+            self._session.on_overflow = lambda received: self._overflow(tasks, received)
             async for received in self._session.commands():
                 tasks.create_task(self._answer(received), name=f"command {received.name}")
 
@@ -85,6 +86,11 @@ class Executor:
             await self._run(received, way, order)
         finally:
             self._busy -= not order.command.always
+
+    def _overflow(self, tasks: asyncio.TaskGroup, received: ReceivedCommand) -> None:
+        way = Way(self._topics, self._session.options.node, received)
+        why = Turned("too many commands came at once; try again")
+        tasks.create_task(self._turn_away(received, way, why), name=f"command {received.name} too many")
 
     def _check_room(self, order: Order) -> None:
         most = self._host.settings.at_once

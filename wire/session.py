@@ -93,6 +93,9 @@ class NodeSession:
         self.connections = 0
         #: Called in the event loop at each connection, once messages can be published.
         self.on_connected: Callable[[], None] = lambda: None
+        #: Called in the event loop with each command that finds 1,000 others waiting, and must answer it: it is not
+        #: among ``commands()``.
+        self.on_overflow: Callable[[ReceivedCommand], None] = _log_overflow
         self._birth = birth
         self._on_receipt = on_receipt
         self._topics = Topics(options.mqtt.root)
@@ -236,10 +239,11 @@ class NodeSession:
         if address.kind is Kind.STORED:
             self._receive_receipt(message)
         elif address.kind is Kind.COMMAND:
+            received = ReceivedCommand.read(address.name, message)
             try:
-                self._commands.put_nowait(ReceivedCommand.read(address.name, message))
+                self._commands.put_nowait(received)
             except asyncio.QueueFull:
-                _LOG.error("command %s dropped: %d others wait", address.name, _COMMANDS)
+                self.on_overflow(received)
 
     def _receive_receipt(self, message: Incoming) -> None:
         if self._on_receipt is None or not message.payload:  # empty: the retained receipt was deleted
@@ -272,6 +276,10 @@ class NodeSession:
                 f"(`iothub nodes add {self.options.node}` makes one)"
             )
         return "Look into the broker's log"
+
+
+def _log_overflow(received: ReceivedCommand) -> None:
+    _LOG.error("command %s dropped: %d others wait", received.name, _COMMANDS)
 
 
 def _now_ms() -> int:

@@ -11,6 +11,8 @@ from tests.support.commanding import REPLIES, Bench, bench_on, run_commands
 from tests.support.mosquitto import Mosquitto
 from tests.support.node import collected, mqtt, run
 from tests.support.waiting import eventually
+from wire.packets import Incoming
+from wire.received import ReceivedCommand
 from wire.session import listen
 
 if TYPE_CHECKING:
@@ -138,6 +140,18 @@ def test_too_many_commands_at_once_are_refused(broker: Mosquitto) -> None:
         final = await bench.final("/s10")
         assert final["state"] == "refused"
         assert "10 commands are running" in final["result"]["error"]
+
+    run_commands(broker, test)
+
+
+def test_a_command_that_the_session_has_no_room_for_is_refused_not_lost(broker: Mosquitto) -> None:
+    async def test(bench: Bench) -> None:
+        incoming = Incoming(topic="iot/v1/n1/cmd/slow", payload=b'{"id":"o1"}', retained=False)
+        bench.session.on_overflow(ReceivedCommand.read("slow", incoming))
+        final = await bench.final("/o1")
+        assert (final["state"], final["n"]) == ("refused", 0)
+        assert "too many commands" in final["result"]["error"]
+        assert bench.ran == []
 
     run_commands(broker, test)
 

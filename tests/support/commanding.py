@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tests.support.mosquitto import Mosquitto
     from wire.packets import Incoming
+    from wire.session import NodeSession
 
 TOPICS = Topics()
 REPLIES = TOPICS.replies("n1")
@@ -54,8 +55,9 @@ class Broken(Fixed):
 class Bench:
     """An agent without its process, and an operator who listens to its replies."""
 
-    def __init__(self, broker: Mosquitto, replies: list[Incoming]) -> None:
+    def __init__(self, broker: Mosquitto, replies: list[Incoming], session: NodeSession) -> None:
         self.broker = broker
+        self.session = session
         self.incoming = replies
         self.outbox = MemoryOutbox()
         self.reporter = Reporter(self.outbox, TOPICS, "n1")
@@ -131,25 +133,25 @@ async def bench_on(
     async with (
         collected(broker, REPLIES) as incoming,
         Memory(folder / "commands.db", keep_s=wanted.remember, clock_ms=clock_ms) as memory,
+        connected(broker) as session,
     ):
-        bench = Bench(broker, incoming)
-        async with connected(broker) as session:
-            commands = bench.commands
-            host = Host(
-                scheduler=bench.scheduler,
-                settings=wanted,
-                info=lambda: {"commands": catalogue(commands, wanted)},
-                started_s=time.monotonic(),
-            )
-            check = check_for(wanted.operators, "n1", keep_s=wanted.remember)
-            admission = Admission(commands, wanted, check, clock_ms)
-            executor = Executor(session, TOPICS, bench.reporter, host, admission=admission, memory=memory)
-            tasks = [asyncio.create_task(executor.run()), asyncio.create_task(bench.scheduler.run())]
-            await eventually(lambda: bench.outbox.waiting)
-            yield bench
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+        bench = Bench(broker, incoming, session)
+        commands = bench.commands
+        host = Host(
+            scheduler=bench.scheduler,
+            settings=wanted,
+            info=lambda: {"commands": catalogue(commands, wanted)},
+            started_s=time.monotonic(),
+        )
+        check = check_for(wanted.operators, "n1", keep_s=wanted.remember)
+        admission = Admission(commands, wanted, check, clock_ms)
+        executor = Executor(session, TOPICS, bench.reporter, host, admission=admission, memory=memory)
+        tasks = [asyncio.create_task(executor.run()), asyncio.create_task(bench.scheduler.run())]
+        await eventually(lambda: bench.outbox.waiting)
+        yield bench
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def run_commands(broker: Mosquitto, test: Callable[[Bench], Awaitable[None]], **settings: Any) -> None:

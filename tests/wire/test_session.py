@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import socket
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from wire.packets import Incoming
+    from wire.received import ReceivedCommand
 
 
 @pytest.fixture
@@ -183,6 +185,22 @@ def test_a_command_sent_while_the_node_was_away_waits_for_it(broker: Mosquitto) 
         async with connected(broker) as session:
             command = await anext(aiter(session.commands()))
             assert command.body == Command(id="waited")
+
+    run(test)
+
+
+def test_of_more_commands_than_it_holds_a_session_hands_out_the_rest_to_be_answered(broker: Mosquitto) -> None:
+    async def test() -> None:
+        overflowed: list[ReceivedCommand] = []
+        async with connected(broker) as session:
+            session.on_overflow = overflowed.append
+            argv = ["mosquitto_pub", "-V", "5", "-p", str(broker.port), "-q", "1", "-t", "iot/v1/n1/cmd/ping", "-l"]
+            lines = "".join(f'{{"id":"{i}"}}\n' for i in range(1002))
+            await asyncio.to_thread(subprocess.run, argv, input=lines.encode(), check=True, timeout=10)
+            await eventually(lambda: len(overflowed) == 2)
+            assert [command.body for command in overflowed] == [Command(id="1000"), Command(id="1001")]
+            first = await anext(aiter(session.commands()))
+            assert first.body == Command(id="0")
 
     run(test)
 
