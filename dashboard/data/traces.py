@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+
+    import pyarrow as pa
 
 #: A pause so many times longer than usual is a gap.
 _GAP: Final = 4.0
@@ -44,27 +45,27 @@ def traces_of(table: pa.Table) -> list[Trace]:
     """One trace a series, in order of node, measurement, field and tags.
 
     Args:
-        table: of the API, whose pieces hold one series each.
+        table: of the API, in which the rows of a series follow each other.
     """
+    if table.num_rows == 0:
+        return []
     tag_names = [name for name in table.column_names if name.startswith(_TAG)]
-    pieces: dict[tuple[str, ...], list[pa.RecordBatch]] = {}
-    for batch in table.to_batches():
-        if batch.num_rows:
-            key = tuple(batch.column(name)[0].as_py() or "" for name in ("node", "measurement", "field", *tag_names))
-            pieces.setdefault(key, []).append(batch)
+    names = ("node", "measurement", "field", *tag_names)
+    labels = [table.column(name).combine_chunks() for name in names]
+    codes = [label.indices.fill_null(-1).to_numpy(zero_copy_only=False) for label in labels]
+    begins = np.flatnonzero(np.any([np.diff(code, prepend=-2) != 0 for code in codes], axis=0))
+    times = table.column("time").to_numpy().astype("datetime64[ns]")
+    numbers = table.column("value").to_numpy().astype(np.float64)
+    kinds, texts = table.column("kind"), table.column("text")
     traces = []
-    for key in sorted(pieces):
-        node, measurement, field, *tags = key
+    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), table.num_rows], strict=True):
+        node, measurement, field, *tags = (label[begin].as_py() or "" for label in labels)
         named = tuple((name.removeprefix(_TAG), tag) for name, tag in zip(tag_names, tags, strict=True) if tag)
-        whole = pa.Table.from_batches(pieces[key])
-        times = whole.column("time").to_numpy().astype("datetime64[ns]")
-        values: npt.NDArray[np.float64] | list[str]
-        if whole.column("kind")[0].as_py() == "text":
-            values = [text or "" for text in whole.column("text").to_pylist()]
-        else:
-            values = whole.column("value").to_numpy(zero_copy_only=False).astype(np.float64)
-        traces.append(Trace(node, measurement, field, named, times, values))
-    return traces
+        values: npt.NDArray[np.float64] | list[str] = numbers[begin:end]
+        if kinds[begin].as_py() == "text":
+            values = [text or "" for text in texts.slice(begin, end - begin).to_pylist()]
+        traces.append(Trace(node, measurement, field, named, times[begin:end], values))
+    return sorted(traces, key=lambda trace: (trace.node, trace.measurement, trace.field, trace.tags))
 
 
 def with_gaps(trace: Trace) -> Trace:

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from hub.api.times import iso, iso_column
@@ -101,10 +102,9 @@ def as_arrow(query: Query, frames: Sequence[Frame]) -> Iterator[bytes]:
     )
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, schema) as writer:
-        for number, frame in enumerate(frames):
-            for part in _parts(frame):
-                writer.write_batch(_arrow_batch(schema, frame, part, [encoded for _, encoded in labels], number))
-                yield _taken(sink)
+        for batch in _batches(frames):
+            writer.write_batch(_arrow_batch(schema, batch, [encoded for _, encoded in labels]))
+            yield _taken(sink)
     yield _taken(sink)
 
 
@@ -148,21 +148,43 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if _NEEDS_QUOTES.search(text) else text
 
 
-def _arrow_batch(schema: Any, frame: Frame, part: slice, labels: Sequence[Any], number: int) -> Any:
-    times = frame.ts_ns[part]
-    size = len(times)
-    same = [
-        pa.DictionaryArray.from_arrays(
-            pa.array([encoded.indices[number].as_py()] * size, encoded.indices.type), encoded.dictionary
-        )
-        for encoded in labels
-    ]
-    if isinstance(frame.values, list):
-        values, texts = pa.nulls(size, pa.float64()), pa.array(frame.values[part], pa.string())
-    else:
-        values, texts = pa.array(frame.values[part], pa.float64()), pa.nulls(size, pa.string())
+#: Number of a frame among all, the frame, which rows of it.
+_Part = tuple[int, "Frame", slice]
+
+
+def _batches(frames: Sequence[Frame]) -> Iterator[list[_Part]]:
+    """Parts of frames that make batches of some thousand rows: many short series would cost a batch each."""
+    batch: list[_Part] = []
+    rows = 0
+    for number, frame in enumerate(frames):
+        for part in _parts(frame):
+            size = len(frame.ts_ns[part])
+            if batch and rows + size > _ROWS:
+                yield batch
+                batch, rows = [], 0
+            batch.append((number, frame, part))
+            rows += size
+    if batch:
+        yield batch
+
+
+def _arrow_batch(schema: Any, batch: Sequence[_Part], labels: Sequence[Any]) -> Any:
+    sizes = [len(frame.ts_ns[part]) for _, frame, part in batch]
+    of_frame = pa.array(np.repeat([number for number, _, _ in batch], sizes), pa.int64())
+    same = [pa.DictionaryArray.from_arrays(encoded.indices.take(of_frame), encoded.dictionary) for encoded in labels]
+    values, texts = [], []
+    for (_, frame, part), size in zip(batch, sizes, strict=True):
+        if isinstance(frame.values, list):
+            values.append(pa.nulls(size, pa.float64()))
+            texts.append(pa.array(frame.values[part], pa.string()))
+        else:
+            values.append(pa.array(frame.values[part], pa.float64()))
+            texts.append(pa.nulls(size, pa.string()))
+    times = np.concatenate([frame.ts_ns[part] for _, frame, part in batch])
     moments = pa.array(times, pa.int64()).cast(pa.timestamp("ns", tz="UTC"))
-    return pa.RecordBatch.from_arrays([moments, *same, values, texts], schema=schema)
+    return pa.RecordBatch.from_arrays(
+        [moments, *same, pa.concat_arrays(values), pa.concat_arrays(texts)], schema=schema
+    )
 
 
 def _taken(sink: io.BytesIO) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ _UNIX_MS: Final = re.compile(r"\d{1,15}(?:\.\d+)?")
 #: A ``+`` in a URL that was not encoded arrives as a space.
 _LOST_PLUS: Final = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
 _MAX_NS: Final = 2**63 - 1
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  every time here is UTC
 
 
 def parse_time(text: str, now_ns: int) -> int:
@@ -53,7 +55,9 @@ def parse_time(text: str, now_ns: int) -> int:
 
 def iso(ns: int) -> str:
     """ISO 8601 in UTC with ``Z``: milliseconds, or nanoseconds where there are any."""
-    return iso_column(np.array([ns], dtype=np.int64))[0]
+    seconds, rest = divmod(ns, NS_PER_S)
+    digits = f"{rest:09d}" if rest % NS_PER_MS else f"{rest // NS_PER_MS:03d}"
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()}.{digits}Z"
 
 
 def iso_or_none(ns: int | None) -> str | None:
