@@ -1,8 +1,11 @@
 """Points that the database refused when they were replayed from a spool, kept as rejects.
 
 Their messages were acknowledged and counted as stored when they were spooled, and the bytes are gone. So each point
-becomes the message that would give it again: the payload of the contract, on the topic of its node and measurement. The
-ledger moves it from stored to refused, one message a point, which is what nearly all messages have.
+becomes the message that would give it again: the payload of the contract, on the topic of its node and measurement.
+
+The ledger moves messages from stored to refused. Which points came in one message is forgotten by then, so that each
+counts as one: exact but for arrays, of which too many are moved, yet never more than the node has stored; the points
+beyond that count as values. Whatever is moved leaves one sum as it enters the other: received = stored + refused holds.
 """
 
 from __future__ import annotations
@@ -61,7 +64,7 @@ class RefusedLater:
             await self._rejects.keep([self._reject(point, rejected, now_ns) for point, rejected in refused])
             self._kept = refused
         if self._ledger is not None:
-            await self._ledger.settle(_moved(refused, now_ns))
+            await self._ledger.settle(_moved(refused, now_ns, self._ledger))
         self._kept = None
 
     def _reject(self, point: Point, rejected: Rejected, now_ns: int) -> Reject:
@@ -86,10 +89,13 @@ class RefusedLater:
             return self._topics.telemetry(node, "unnamed")
 
 
-def _moved(refused: Sequence[tuple[Point, Rejected]], now_ns: int) -> Settled:
+def _moved(refused: Sequence[tuple[Point, Rejected]], now_ns: int, ledger: Ledger) -> Settled:
     """What was counted as stored and is refused after all."""
+    points = Counter(point.key.node for point, _ in refused)
     whole = Counter(point.key.node for point, rejected in refused if rejected.whole)
-    partly = Counter(point.key.node for point, rejected in refused if not rejected.whole)
+    for node in whole:
+        whole[node] = min(whole[node], sum(row.stored for row in ledger.rows(node)))
+    partly = points - whole
     return Settled(
         arrival_ns=now_ns,
         received=Counter(),

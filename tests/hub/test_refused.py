@@ -102,6 +102,25 @@ def test_the_ledger_moves_what_it_counted_as_stored_to_refused_and_stays_balance
     asyncio.run(main())
 
 
+def test_of_arrays_no_more_messages_are_moved_than_the_node_has_stored(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with (
+            Rejects(tmp_path / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
+            Ledger(tmp_path / "ledger.db") as ledger,
+        ):
+            await ledger.settle(as_stored("dev1", 2))
+            await ledger.settle(as_stored("dev2", 9))
+            later = RefusedLater(rejects, ledger, Topics(), lambda: ARRIVAL_NS)
+            await later([(NUMBERS, Rejected(i, "no")) for i in range(5)])
+            (row,) = ledger.rows("dev1")
+            assert (row.received, row.stored, row.unaccounted) == (2, 0, 0)
+            assert (row.refused, row.values_refused) == ({"store-refused": 2}, {"store-refused": 3})
+            assert ledger.totals().unaccounted == 0
+            assert len(await rejects.list()) == 5, "each point is kept"
+
+    asyncio.run(main())
+
+
 def test_what_is_kept_is_not_kept_again_when_the_ledger_could_not_count_it(tmp_path: Path) -> None:
     class Full(Ledger):
         is_full = True
@@ -116,6 +135,7 @@ def test_what_is_kept_is_not_kept_again_when_the_ledger_could_not_count_it(tmp_p
             Rejects(tmp_path / "rejects.db", max_bytes=1 << 20, max_messages=100) as rejects,
             Full(tmp_path / "ledger.db") as ledger,
         ):
+            await Ledger.settle(ledger, as_stored("dev1", 1))
             later, refused = RefusedLater(rejects, ledger, Topics(), lambda: ARRIVAL_NS), [(NUMBERS, Rejected(0, "no"))]
             with pytest.raises(StateUnavailable):
                 await later(refused)
