@@ -9,7 +9,7 @@ kind = "influx", also = ["duck"]     ─▶ FanOut ─┬─▶ SpooledStore ─
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 import structlog
 
@@ -17,8 +17,6 @@ from hub.guard import Guard
 from hub.store.base import FieldKind, SeriesFilter, StoreUnavailable
 from hub.store.duck import DuckStore
 from hub.store.fanout import FanOut
-from hub.store.influx import InfluxStore
-from hub.store.influx_settings import influx_store
 from hub.store.memory import MemoryStore
 from hub.store.spool import Spool
 from hub.store.spooled import SpooledStore
@@ -39,12 +37,19 @@ _TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLE
 _log = structlog.get_logger("hub.sinks")
 
 
+@runtime_checkable
+class _SharesTypes(Protocol):
+    """A store in which a field of a measurement has one type for all nodes: InfluxDB."""
+
+    async def field_types(self) -> list[tuple[str, str, type]]: ...
+
+
 class Sinks(NamedTuple):
     """What the pipeline writes to, those of it that may be spooling, and the one that is an InfluxDB."""
 
     store: Store
     spooled: tuple[SpooledStore, ...]
-    influx: InfluxStore | None = None
+    influx: _SharesTypes | None = None
 
 
 def make_sinks(
@@ -79,7 +84,7 @@ def make_sinks(
         )
         for kind, store in stores.items()
     }
-    influx = next((store for store in stores.values() if isinstance(store, InfluxStore)), None)
+    influx = next((store for store in stores.values() if isinstance(store, _SharesTypes)), None)
     return Sinks(FanOut(dict(spooled)) if others else spooled[first], tuple(spooled.values()), influx)
 
 
@@ -94,7 +99,7 @@ async def remember_types(guard: Guard, store: Store) -> None:
     Raises:
         StoreUnavailable: it does not answer.
     """
-    if isinstance(store, InfluxStore):
+    if isinstance(store, _SharesTypes):
         guard.remember_fields(await store.field_types())
     guard.remember((s.key, s.field, _TYPES[s.kind]) for s in await store.series(SeriesFilter()))
 
@@ -124,6 +129,9 @@ def _store(kind: str, settings: Settings, paths: StatePaths) -> Store:
     if kind == "memory":
         return MemoryStore(retention=wanted.retention)
     if kind == "influx":
+        # Its libraries take 22 MB, which a hub with the embedded store need not pay.
+        from hub.store.influx_settings import influx_store  # noqa: PLC0415
+
         return influx_store(wanted.influx, wanted.retention, paths.influx_due)
     return DuckStore(
         paths.database, retention=wanted.retention, memory_bytes=wanted.memory_bytes, threads=wanted.threads
