@@ -1,10 +1,10 @@
 """``/accounts``: accounts on the broker of people and programs; those of nodes are made by ``/nodes``."""
 
-import structlog
 from fastapi import APIRouter, Request, Response
 
 from hub.api import schemas
 from hub.api.auth import ChangingCaller
+from hub.api.changes import note
 from hub.api.parts import Credentials, Parts, PartsOf, People
 from hub.api.problems import ProblemError
 from hub.api.requests import NamedPlace, PageCursor, PageLimit, from_cursor, to_cursor
@@ -14,8 +14,6 @@ from hub.api.times import iso
 from hub.broker.rights import PersonRole
 
 router = APIRouter(tags=["accounts"])
-
-_log = structlog.get_logger("hub.api")
 
 
 @router.get("/accounts")
@@ -38,7 +36,7 @@ async def add_account(
 ) -> MadeAccount:
     """Make an account that works at once. The password is shown this once; the client id is the name."""
     made = await _people(parts).add(wanted.name, PersonRole[wanted.role.upper()])
-    _log.info("account made", name=wanted.name, role=wanted.role, by=caller.user)
+    await note(parts, caller, "account made", wanted.name, role=wanted.role)
     response.headers["Location"] = f"{request.url.path}/{wanted.name}"
     return _made(wanted.name, made, parts)
 
@@ -47,7 +45,7 @@ async def add_account(
 async def remove_account(name: str, parts: PartsOf, caller: ChangingCaller) -> Response:
     """Remove the account of a person or program; its connection is cut."""
     await _people(parts).remove(name)
-    _log.info("account removed", name=name, by=caller.user)
+    await note(parts, caller, "account removed", name)
     return Response(status_code=204)
 
 
@@ -55,7 +53,7 @@ async def remove_account(name: str, parts: PartsOf, caller: ChangingCaller) -> R
 async def rotate_account(name: str, parts: PartsOf, caller: ChangingCaller) -> MadeAccount:
     """Give an account a new password, shown this once; its connection is cut, the old password refused."""
     made = await _people(parts).rotate(name)
-    _log.info("credentials rotated", name=name, by=caller.user)
+    await note(parts, caller, "credentials rotated", name)
     return _made(name, made, parts)
 
 

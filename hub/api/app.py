@@ -2,7 +2,7 @@
 
 /api/v1/token (POST)                    open, rate limited
 /api/v1/live                            WebSocket; header or first frame carries the token
-/api/v1/…                               bearer token; changing routes need an administrator's
+/api/v1/…                               bearer token; who may what: ``hub/nodes/callers.py``
 /health  /metrics  /docs  /openapi.json see ``auth.py``; the last two say nothing that is secret
 """
 
@@ -32,6 +32,8 @@ from hub.api import (
     rules,
     series,
     token,
+    tokens,
+    users,
     views,
 )
 from hub.api.auth import required_caller
@@ -58,6 +60,8 @@ _ERRORS: Final[dict[int | str, dict[str, Any]]] = {"default": {"model": Problem,
 
 _ROUTERS: Final = (
     token.router,
+    users.router,
+    tokens.router,
     nodes.router,
     accounts.router,
     joining.router,

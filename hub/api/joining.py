@@ -15,6 +15,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 
 from hub.api import schemas
 from hub.api.auth import ChangingCaller, client_address
+from hub.api.changes import note
 from hub.api.edge import Edge
 from hub.api.parts import Credentials, Parts, PartsOf
 from hub.api.problems import ProblemError, install
@@ -57,7 +58,7 @@ async def make_join_token(wanted: JoinTokenRequest, parts: PartsOf, caller: Chan
     number, token = await parts.registry.joins.make(
         now_ns=now_ns, expires_ns=expires_ns, uses=wanted.uses, node=wanted.node, groups=wanted.groups, by=caller.user
     )
-    _log.info("join token made", id=number, uses=wanted.uses, node=wanted.node, by=caller.user)
+    await note(parts, caller, "join token made", str(number), uses=wanted.uses, node_only=wanted.node)
     host = (*lan.names, *hosts)[0]
     return JoinToken(
         id=number,
@@ -87,7 +88,7 @@ async def end_join_token(number: int, parts: PartsOf, caller: ChangingCaller) ->
     """End a token before its time."""
     if not await parts.registry.joins.end(number):
         raise ProblemError(404, f"There is no join token {number}.", kind="no-token")
-    _log.info("join token ended", id=number, by=caller.user)
+    await note(parts, caller, "join token ended", str(number))
     return Response(status_code=204)
 
 

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-import structlog
 from fastapi import APIRouter, Query, Request, Response
 
 from hub.api import schemas
 from hub.api.auth import ChangingCaller, RequiredCaller, SeenParts
+from hub.api.changes import note
 from hub.api.parts import Credentials, Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import NamedPlace, NumberedPlace, PageCursor, PageLimit, Text, from_cursor, to_cursor
 from hub.api.schemas import Connection, DeclaredNode, Node, NodeDeclaration, NodeDetail, Page, Publishes
+from hub.api.schemas_users import NodeGroups
 from hub.api.times import iso, iso_or_none
 from hub.broker.errors import NoSuchAccount
 from hub.nodes.callers import Caller
@@ -23,8 +24,6 @@ from wire.point import NS_PER_S
 router = APIRouter(tags=["nodes"])
 
 _MAX_PUBLISHES = 1000
-
-_log = structlog.get_logger("hub.api")
 
 
 @router.get("/nodes", response_model=Page[Node])
@@ -74,7 +73,9 @@ async def declare_node(
     parts.presence.declare(wanted.node)
     if parts.alerting is not None and wanted.groups:
         await parts.alerting.regroup(wanted.node)
-    _log.info("node declared", node=wanted.node, by=caller.user, account=account is not None, via=wanted.via)
+    await note(
+        parts, caller, "node declared", wanted.node, node=wanted.node, account=account is not None, via=wanted.via
+    )
     response.headers["Location"] = f"{request.url.path}/{wanted.node}"
     return _declared(wanted.node, account, parts)
 
@@ -125,7 +126,7 @@ async def remove_node(node: str, parts: PartsOf, caller: ChangingCaller) -> Resp
         parts.alerting.forget(node)
     if not (known or had_account):
         raise _no_such_node(node)
-    _log.info("node removed", node=node, by=caller.user)
+    await note(parts, caller, "node removed", node[:64], node=node[:64])
     return Response(status_code=204)
 
 
@@ -136,8 +137,19 @@ async def rotate_credentials(node: str, parts: PartsOf, caller: ChangingCaller) 
     if parts.accounts is None:
         raise ProblemError(409, "The hub does not manage the accounts of this broker.", kind="no-accounts")
     account = await parts.accounts.rotate(node)
-    _log.info("credentials rotated", node=node, by=caller.user)
+    await note(parts, caller, "credentials rotated", node, node=node)
     return _declared(node, account, parts)
+
+
+@router.put("/nodes/{node}/groups")
+async def put_node_groups(node: str, wanted: NodeGroups, parts: PartsOf, caller: ChangingCaller) -> Node:
+    """Put a node into these groups and no others. Groups say which rules hold for it and who sees it, from now on."""
+    if not await parts.registry.set_groups(node, wanted.groups):
+        raise _no_such_node(node)
+    if parts.alerting is not None:
+        await parts.alerting.regroup(node)
+    await note(parts, caller, "node put into groups", node, node=node, groups=sorted(set(wanted.groups)))
+    return _node(await _row(node, parts, caller), parts)
 
 
 @router.get("/nodes/{node}/connections")

@@ -7,6 +7,7 @@ import structlog
 from fastapi import APIRouter, Response
 
 from hub.api.auth import ChangingCaller, RequiredCaller, SeenParts
+from hub.api.changes import note
 from hub.api.parts import Parts, PartsOf
 from hub.api.problems import ProblemError, wrong_parameter
 from hub.api.requests import NumberedPlace, PageCursor, PageLimit, from_cursor, to_cursor
@@ -53,7 +54,7 @@ async def replace_rules(wanted: RuleTables, parts: PartsOf, caller: ChangingCall
     """Make these the rules of the file. Rules that come with iothub stay, and are not written where nothing changed."""
     book = _book(parts)
     await _changed(lambda: book.replace_all(wanted.rules))
-    _log.info("rules replaced", by=caller.user, rules=len(wanted.rules))
+    await note(parts, caller, "rules replaced", "all", rules=sorted(wanted.rules))
     return _listed(book, caller)
 
 
@@ -104,7 +105,7 @@ async def reload_rules(parts: PartsOf, caller: ChangingCaller) -> Page[RuleView]
     """Take what the rules file says now, after it was edited by hand."""
     book = _book(parts)
     await _changed(book.reload)
-    _log.info("rules reloaded", by=caller.user)
+    await note(parts, caller, "rules reloaded", "all")
     return _listed(book, caller)
 
 
@@ -119,7 +120,7 @@ async def put_rule(name: str, table: RuleTable, parts: PartsOf, caller: Changing
     """Store a rule; in force at once. Of a rule that comes with iothub, keys alone may be given, without a metric."""
     book = _book(parts)
     await _changed(lambda: book.put(name, table))
-    _log.info("rule stored", rule=name, by=caller.user)
+    await note(parts, caller, "rule stored", name, rule=table)
     return _view(name, _entry(book, name, caller))
 
 
@@ -135,7 +136,7 @@ async def remove_rule(name: str, parts: PartsOf, caller: ChangingCaller) -> Resp
         raise ProblemError(
             409, f"Rule {name} comes with iothub: switch it off with enabled = false instead.", kind="rule-shipped"
         ) from error
-    _log.info("rule removed", rule=name, by=caller.user)
+    await note(parts, caller, "rule removed", name)
     return Response(status_code=204)
 
 

@@ -143,6 +143,10 @@ class Book:
 
         await self._write(work)
 
+    async def note(self, entry: Entry) -> None:
+        """Write a row of the journal that is about no command."""
+        await self._write(lambda writing: writing.entries.append(entry))
+
     async def maintain(self, keep_ns: int) -> None:
         """Drop commands that ended ``keep_ns`` ago, and output beyond its bound; the journal stays whole."""
         now_ns = self._clock_ns()
