@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from hub.control import session_of
 from hub.messages import Control
 from wire.errors import PayloadError, Reason
-from wire.formats.base import RefusedValue
+from wire.formats.base import Decoded, RefusedValue
+from wire.formats.json import decode_json, decode_quickly
 from wire.formats.sequence import sequence_numbers
 from wire.formats.times import MIN_NS
 from wire.point import NS_PER_MS, NS_PER_S
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from hub.guard import Clash, Guard
     from hub.messages import Incoming
     from hub.routes import Route, Routes
-    from wire.formats.base import Decoded
     from wire.point import Point
 
 #: Arrival time given to retained messages: a point that comes back near it had no time of its own.
@@ -96,36 +96,59 @@ class Intake:
             self._arrival_ns = self._decode(messages, group, now_ns)
 
     def _decode(self, messages: Sequence[Incoming], group: Group, arrival_ns: int) -> int:
-        route_of, find, passes = self._routes.cache.get, self._routes.find, self._guard.passes
-        points, data, nodes, ends, sequences = group.points, group.data, group.nodes, group.ends, group.sequences
+        route_of, find, passes = self._routes.cache.get, self._routes.find, self._guard.passes_numbers
+        points, data, nodes, ends = group.points, group.data, group.nodes, group.ends
         for message in messages:
             route = route_of(message.topic) or find(message.topic)
-            if route.decode is None or route.context is None:
-                self._not_data(message, route, arrival_ns, group)
-                arrival_ns += 1
+            context = route.context
+            if route.decode is not decode_json or context is None or route.careful or message.retain:
+                arrival_ns += self._one(message, route, arrival_ns, group)
                 continue
-            retained = message.retain
             try:
-                decoded = route.decode(message.payload, route.context, _UNTIMED_NS if retained else arrival_ns)
+                found = decode_quickly(message.payload, context, arrival_ns)
             except PayloadError as error:
-                group.refuse(message, route.node, arrival_ns, error.reason, error.detail)
-                sequences += [(route.node, seq) for seq in sequence_numbers(message.payload)]
-                arrival_ns += 1
+                arrival_ns += _refuse(message, route, error, arrival_ns, group)
                 continue
-            kept = decoded.points
-            node = route.node
-            for point in kept:
-                if point.seq is not None:
-                    sequences.append((node, point.seq))
-            if decoded.refused or retained or route.careful or not all(map(passes, kept)):
-                kept = self._carefully(message, route, decoded, arrival_ns, group)
-            arrival_ns += len(decoded.points)
-            if kept:
-                points += kept
-                data.append(message)
-                nodes.append(node)
-                ends.append(len(points))
+            if isinstance(found, Decoded) or not passes(found):
+                decoded = found if isinstance(found, Decoded) else Decoded((found,))
+                arrival_ns += self._keep(message, route, decoded, arrival_ns, group)
+                continue
+            # Nearly every message, hence no call that it can do without.
+            points.append(found)
+            data.append(message)
+            nodes.append(route.node)
+            ends.append(len(points))
+            if found.seq is not None:
+                group.sequences.append((route.node, found.seq))
+            arrival_ns += 1
         return arrival_ns
+
+    def _one(self, message: Incoming, route: Route, arrival_ns: int, group: Group) -> int:
+        """Take a message of any kind; how many instants it took."""
+        if route.decode is None or route.context is None:
+            self._not_data(message, route, arrival_ns, group)
+            return 1
+        try:
+            decoded = route.decode(message.payload, route.context, _UNTIMED_NS if message.retain else arrival_ns)
+        except PayloadError as error:
+            return _refuse(message, route, error, arrival_ns, group)
+        return self._keep(message, route, decoded, arrival_ns, group)
+
+    def _keep(self, message: Incoming, route: Route, decoded: Decoded, arrival_ns: int, group: Group) -> int:
+        """Add what can be kept of a message; how many instants it took."""
+        kept = decoded.points
+        node = route.node
+        for point in kept:
+            if point.seq is not None:
+                group.sequences.append((node, point.seq))
+        if decoded.refused or message.retain or route.careful or not all(map(self._guard.passes, kept)):
+            kept = self._carefully(message, route, decoded, arrival_ns, group)
+        if kept:
+            group.points += kept
+            group.data.append(message)
+            group.nodes.append(node)
+            group.ends.append(len(group.points))
+        return len(decoded.points)
 
     def _carefully(
         self, message: Incoming, route: Route, decoded: Decoded, arrival_ns: int, group: Group
@@ -173,6 +196,13 @@ class Intake:
         if (session := session_of(body)) is not None:
             group.sequences.append((route.node, session))
         group.controls.append(Control(route, message, body, arrival_ns))
+
+
+def _refuse(message: Incoming, route: Route, error: PayloadError, arrival_ns: int, group: Group) -> int:
+    """Refuse the whole of a message; how many instants it took."""
+    group.refuse(message, route.node, arrival_ns, error.reason, error.detail)
+    group.sequences += [(route.node, seq) for seq in sequence_numbers(message.payload)]
+    return 1
 
 
 def _refused_numbers(message: Incoming, decoded: Decoded) -> list[int]:

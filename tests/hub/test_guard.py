@@ -63,6 +63,32 @@ def test_a_known_series_passes_without_a_closer_look() -> None:
     assert not guard.passes(Point(SeriesKey("n1", "room", (("t", "1"),)), NOW_NS, {"a": 2.0}))
 
 
+def test_numbers_of_known_series_pass_within_the_window_alone() -> None:
+    guard = make(known={"a": 1.0, "text": "x"})
+    assert guard.passes_numbers(Point(ROOM, NOW_NS, {"a": 2.0}))
+    assert guard.passes_numbers(Point(ROOM, NOW_NS, {"a": 2.0}))
+    for ts_ns in (NOW_NS + DAY_NS, NOW_NS - 31 * DAY_NS):
+        assert not guard.passes_numbers(Point(ROOM, ts_ns, {"a": 2.0}))
+    assert not guard.passes_numbers(Point(ROOM, NOW_NS, {"a": 2.0, "new": 2.0}))
+    assert not guard.passes_numbers(Point(ROOM, NOW_NS, {"a": 2.0, "text": 2.0}))
+
+
+def test_numbers_that_passed_do_not_once_the_store_says_otherwise() -> None:
+    guard, point = make(known={"a": 1.0}), Point(ROOM, NOW_NS, {"a": 2.0})
+    assert guard.passes_numbers(point)
+    guard.remember([(ROOM, "a", str)])
+    assert not guard.passes_numbers(point)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcd"), st.floats(-9, 9) | st.booleans() | st.text(max_size=1))))
+def test_numbers_pass_quickly_where_they_pass_and_nowhere_else(messages: list[dict[str, Value]]) -> None:
+    guard = make()
+    for fields in messages:
+        store(guard, fields)
+        numbers = Point(ROOM, NOW_NS, dict.fromkeys(fields, 0.5))
+        assert guard.passes_numbers(numbers) == guard.passes(numbers)
+
+
 @pytest.mark.parametrize(
     ("known", "came", "kept"),
     [

@@ -122,3 +122,11 @@ def test_what_a_series_that_shares_types_brings_counts_for_its_node() -> None:
     assert refused.point is not None
     assert refused.point.fields == {"b": 2.0, "c": 3.0}
     assert [value.reason for value in refused.refused] == [Reason.SERIES_LIMIT]
+
+
+def test_numbers_that_passed_do_not_once_the_database_says_otherwise() -> None:
+    guard = sharing({"a": 1.0})
+    point = Point(ROOM, NOW_NS, {"a": 2.0})
+    assert guard.passes_numbers(point)
+    guard.remember_fields([("room", "a", str)])
+    assert not guard.passes_numbers(point)

@@ -62,19 +62,36 @@ _anything: Final = msgspec.json.Decoder()
 
 def decode_json(payload: bytes, context: Context, arrival_ns: int) -> Decoded:
     """See :class:`wire.formats.base.Format`; an element of an array that is wrong is refused alone."""
-    if len(payload) <= context.limits.payload_bytes:
+    found = decode_quickly(payload, context, arrival_ns)
+    return Decoded((found,)) if isinstance(found, Point) else found
+
+
+def decode_quickly(payload: bytes, context: Context, arrival_ns: int) -> Point | Decoded:
+    """As :func:`decode_json`, in fewer steps for what nearly every message is: a point alone holds numbers alone."""
+    limits = context.limits
+    if len(payload) <= limits.payload_bytes:
         try:
             if payload.startswith(b"["):
                 points = [_point(m, context, arrival_ns + i) for i, m in enumerate(_many_numbers.decode(payload))]
-                if points and sum(len(p.fields) for p in points) <= context.limits.values_per_message:
+                if points and sum(len(p.fields) for p in points) <= limits.values_per_message:
                     return Decoded(points)
             elif b'"values"' in payload:
-                return Decoded((_point(_numbers.decode(payload), context, arrival_ns),))
+                message = _numbers.decode(payload)
+                fields, ts_ms = message.values, message.ts
+                # As _point, without the call.
+                if not context.names.issuperset(fields) or len(fields) > limits.values_per_message:
+                    _learn(fields, context)
+                return Point(
+                    _interned(message.tags, context) if message.tags else context.key,
+                    arrival_ns if ts_ms is None else ts_ms * NS_PER_MS,
+                    fields,  # type: ignore[arg-type]  # float is a Value
+                    message.seq,
+                )
             else:
                 fields = _flat_numbers.decode(payload)
-                if not context.names.issuperset(fields) or len(fields) > context.limits.values_per_message:
+                if len(fields) > limits.values_per_message or not context.names.issuperset(fields):
                     _learn(fields, context)
-                return Decoded((Point(context.key, arrival_ns, fields),))  # type: ignore[arg-type]  # float is a Value
+                return Point(context.key, arrival_ns, fields)  # type: ignore[arg-type]  # float is a Value
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, PayloadError, _LookAgain):
             pass
     return _carefully(payload, context, arrival_ns)
