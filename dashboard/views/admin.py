@@ -11,6 +11,7 @@ from dashboard.data.times import clock
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import act, plain, said
 from dashboard.session import viewer
+from dashboard.views.people import tokens, users
 
 if TYPE_CHECKING:
     from dashboard.client import Document
@@ -23,13 +24,18 @@ def page() -> None:
     """Draw the page."""
     st.title("Admin")
     if viewer().role != "admin":
-        st.info("Here administrators look after nodes and accounts.")
+        with said():
+            tokens()
         return
-    nodes, joining, broker = st.tabs(["Nodes", "Joining", "Broker"])
+    nodes, joining, people, own, broker = st.tabs(["Nodes", "Joining", "Users", "My tokens", "Broker"])
     with nodes, said():
         _nodes()
     with joining, said():
         _joining()
+    with people, said():
+        users()
+    with own, said():
+        tokens()
     with broker, said():
         _broker()
 
@@ -62,7 +68,7 @@ def _nodes() -> None:
         wanted = st.text_input("Groups", value=", ".join(about["groups"]))
         if (
             st.form_submit_button("Save groups")
-            and act("PUT", f"/nodes/{node}", {"groups": _listed(wanted)}) is not None
+            and act("PUT", f"/nodes/{node}/groups", {"groups": _listed(wanted)}) is not None
         ):
             st.rerun()
     first, second = st.columns(2)
