@@ -287,7 +287,8 @@ def _with_groups(connection: Connection, chosen: Select[Any]) -> list[NodeRow]:
     # The same choice again, not the names found: a statement with a thousand parameters takes longer than all else.
     members = select(NODE_GROUPS).where(NODE_GROUPS.c.node.in_(chosen.with_only_columns(NODES.c.node)))
     for node, group in connection.execute(members.order_by(NODE_GROUPS.c.name)):
-        groups[node].append(group)
+        if node in groups:
+            groups[node].append(group)
     return [NodeRow(**{"info": {}, **row}, groups=tuple(groups[row["node"]])) for row in rows]
 
 
