@@ -112,16 +112,18 @@ def test_a_hub_that_starts_to_many_retained_messages_takes_them_as_what_they_are
         rig.send([*timed, *untimed, *births], retain=True)
         rig.hub.start()
         rig.hub.wait_linked()
-        rig.settle(60)
+        rig.settle(30 + 5 * SCALE)
         assert rig.hub.get("nodes", limit=1)["total"] == RETAINED + 1
+        assert len(rig.hub.get("nodes/kept-0/connections")["items"]) == 1, "each birth came twice, by two subscriptions"
         assert rig.samples("kept-0") == [(ts, 0.0)]
         assert rig.reasons("kept-1") == {"retained-snapshot": 1}
 
         rig.hub.stop()
         rig.hub.start()
         rig.send([("iot/v1/kept-0/telemetry/room", message(ts + 1, "warm"))])
-        rig.settle(60)
+        rig.settle(30 + 5 * SCALE)
         assert rig.samples("kept-0", "room.temperature_text") == [(ts + 1, "warm")], "types outlive a restart"
+        assert len(rig.hub.get("nodes/kept-0/connections")["items"]) == 1
         rig.hub.stop()
         books = rig.balance()
     assert books.total("stored") == len(timed) + 3, "the markers and the last one, and nothing again after the restart"
