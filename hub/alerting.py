@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from hub.alerts.model import AlertChange
     from hub.clocks import Clocks
     from hub.config import Settings
-    from hub.config_alerts import AlertSettings
     from hub.group import Group
     from hub.link import Link
     from hub.live import Live
@@ -63,9 +62,11 @@ if TYPE_CHECKING:
 _TICK_S: Final = 0.1
 #: A tick that comes so late means that the process stood still: what was not heard meanwhile is nobody's absence.
 _STOOD_STILL_NS: Final = 5 * NS_PER_S
-#: Statistics, silences, flapping.
+#: Silences, flapping.
 _SLOW_NS: Final = NS_PER_S
 _MAINTAIN_S: Final = 3600.0
+#: Of a series that sent nothing for so long nothing is remembered; docs/rules.md says so.
+_FORGET_NS: Final = 30 * 86_400 * NS_PER_S
 #: What the hub cannot store for longer is an alert.
 _STORING_S: Final = 5.0
 
@@ -158,7 +159,7 @@ class Alerting:
         self._system = SystemPoints(settings.hub.id, self._presence, self._clocks.offset_s, self._is_storing, reasons)
         evidence = Evidence(self.engine, self._presence, self._system, link, pipeline, self._clock_ns)
         self.desk = Desk(
-            Lifecycle(_flap_limits(settings.alerts), evidence), book, self._clerk, silences, self._clock_ns
+            Lifecycle(FlapLimits.of(settings.alerts), evidence), book, self._clerk, silences, self._clock_ns
         )
         self.stats = Stats(self.engine.windows, settings.stats, self._live, link, self._topics)
         self.commands = HubCommands(settings.hub.id, self.desk, link, self._topics, self._clock_ns, record)
@@ -217,6 +218,7 @@ class Alerting:
     def forget(self, node: str) -> None:
         """A node was removed."""
         self._groups.pop(node, None)
+        self._system.forget(node)
         self._apply(self.engine.forget(node, self._clock_ns()))
 
     def gauges(self, metrics: Metrics) -> None:
@@ -237,13 +239,14 @@ class Alerting:
             tasks.create_task(self._clerk.run(), name="alert clerk")
             tasks.create_task(self.commands.run(), name="hub commands")
             tasks.create_task(self.notifier.run(), name="notifications")
+            tasks.create_task(self.stats.run(self._clock_ns), name="statistics")
             tasks.create_task(self._memory.run(), name="rule state")
             tasks.create_task(self._maintain(), name="alert maintenance")
             while True:
                 await asyncio.sleep(_TICK_S)
-                await self._tick(self._clock_ns())
+                self._tick(self._clock_ns())
 
-    async def _tick(self, now_ns: int) -> None:
+    def _tick(self, now_ns: int) -> None:
         if not 0 <= now_ns - self._ticked_ns < _STOOD_STILL_NS:
             self.engine.resume(now_ns)
         self._ticked_ns = now_ns
@@ -254,11 +257,11 @@ class Alerting:
         if not 0 <= now_ns - self._slow_ns < _SLOW_NS:
             self._slow_ns = now_ns
             self.desk.tick(now_ns)
-            await self.stats.tell(now_ns)
 
     async def _maintain(self) -> None:
         while True:
             await asyncio.sleep(_MAINTAIN_S)
+            self.engine.prune(self._clock_ns() - _FORGET_NS)
             try:
                 await self.desk.book.maintain(self._clock_ns() - int(self._settings.alerts.keep * NS_PER_S))
                 await self.notifier.maintain(self._clock_ns())
@@ -290,8 +293,3 @@ class Alerting:
     def _is_storing(self) -> bool:
         pipeline = self._pipeline
         return pipeline is None or not pipeline.trouble or pipeline.waiting_s(self._clock_ns()) < _STORING_S
-
-
-def _flap_limits(settings: AlertSettings) -> FlapLimits:
-    window_ns, quiet_ns = int(settings.flap_window * NS_PER_S), int(settings.flap_quiet * NS_PER_S)
-    return FlapLimits(settings.flap_changes, window_ns, quiet_ns)

@@ -29,7 +29,7 @@ class Facts(msgspec.Struct, frozen=True):
     contact: Contact | None
     #: When anything of the node came last; None: never.
     node_heard_ns: int | None
-    #: When anything of any other node came last, of those that are online; empty where it is the only one.
+    #: When the nodes that are online were heard last, the newest two at least; fewer where there are no more.
     others_heard_ns: tuple[int, ...]
     #: When the series came last; None where that is not known.
     series_heard_ns: int | None

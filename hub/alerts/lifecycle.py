@@ -18,10 +18,12 @@ from msgspec.structs import replace
 
 from hub.alerts.model import HUB, Alert, AlertChange, AlertState, BrokenLink, Change, Identity
 from hub.rules.events import EventKind
+from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from hub.config_alerts import AlertSettings
     from hub.rules.events import RuleEvent
 
     #: Says which link an absence is due to, and how that is known.
@@ -38,6 +40,12 @@ class FlapLimits:
     changes: int = 5
     window_ns: int = 600_000_000_000
     quiet_ns: int = 300_000_000_000
+
+    @classmethod
+    def of(cls, settings: AlertSettings) -> FlapLimits:
+        """As ``[alerts]`` says."""
+        window_ns, quiet_ns = int(settings.flap_window * NS_PER_S), int(settings.flap_quiet * NS_PER_S)
+        return cls(settings.flap_changes, window_ns, quiet_ns)
 
 
 class NoSuchAlert(Exception):  # noqa: N818  the name says what the caller is told

@@ -6,10 +6,11 @@ WS live, types: stats     ─▶    │    ─▶ live events
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Never
 
 import msgspec
 import structlog
@@ -22,7 +23,7 @@ from wire.messages import encode
 from wire.point import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from hub.alerts.clerk import Publishing
     from hub.config_alerts import StatsSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from hub.rules.windows import Windows, WindowStats
     from wire.topics import Topics
 
+_EVERY_S: Final = 1.0
 _REMIND_S: Final = 60.0
 
 _log = structlog.get_logger("hub.alerts")
@@ -78,6 +80,12 @@ class Stats:
         finally:
             self._windows.unsubscribe(number)
 
+    async def run(self, clock_ns: Callable[[], int]) -> Never:
+        """Tell once a second, until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            await self.tell(clock_ns())
+
     async def tell(self, now_ns: int) -> None:
         """Tell what has changed since the last time."""
         found: dict[tuple[str, str, int], list[WindowStats]] = defaultdict(list)
@@ -85,6 +93,7 @@ class Stats:
             found[one.key.node, one.key.measurement, one.over_ns].append(one)
         for (node, measurement, over_ns), series in found.items():
             self._live.publish(StatsEvent(now_ns, node, measurement, over_ns / NS_PER_S, message(series).series))
+            await asyncio.sleep(0)  # there may be thousands, and alerts do not wait for them
             public = [one for one in series if self._is_public(one)]
             if public:
                 await self._publish(node, measurement, message(public))

@@ -97,6 +97,11 @@ class SystemPoints:
                 )
         return points
 
+    def forget(self, node: str) -> None:
+        """A node was removed."""
+        self.reasons.pop(node, None)
+        self._keys.pop(node, None)
+
     def _state(self, node: str, contact: Contact) -> str:
         lost = contact is Contact.OFFLINE and self.reasons.get(node) in _LOST
         return LOST if lost else contact.value

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from sqlalchemy import URL, create_engine, event, insert, inspect, make_url, select
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
-from hub.alerts import tables as _alert_tables  # noqa: F401  they register themselves in METADATA
+from hub.alerts import notify_tables as _notify_tables  # noqa: F401  they register themselves in METADATA
+from hub.alerts import tables as _alert_tables  # noqa: F401
 from hub.nodes import join_tables as _join_tables  # noqa: F401
 from hub.nodes import tables
 from hub.nodes import view_tables as _view_tables  # noqa: F401

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from hub.rules.compiled import Kind
 from hub.rules.conditions import CLEAR
 from hub.rules.freezing import GRACE_NS, OpenAlert, adopt, freeze, thaw, together
+from hub.rules.pruning import Pruning
 from hub.rules.tables import Tables
 from hub.rules.tracks import Cell
 
@@ -56,6 +57,7 @@ class Engine:
 
     def __init__(self, rules: RuleSet, groups_of: Callable[[str], frozenset[str]] = lambda _node: frozenset()) -> None:
         self._tables = Tables(rules, groups_of)
+        self._pruning = Pruning(self._tables)
         #: Samples that were older than the newest of their series, hence passed over, or were there already.
         self.late = 0
 
@@ -124,6 +126,13 @@ class Engine:
         out: list[RuleEvent] = []
         self._tables.keep(lambda cell: cell.key.node != node or self._tables.applies(cell), now_ns, out)
         return out
+
+    def prune(self, before_ns: int) -> int:
+        """Forget series whose newest sample is of before, here and at the call before; returns how many conditions.
+
+        What is pending, firing or waited for stays.
+        """
+        return self._pruning.sweep(before_ns)
 
     def forget(self, node: str, now_ns: int) -> list[RuleEvent]:
         """A node was removed: its state is dropped, what was firing is resolved."""

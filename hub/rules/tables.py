@@ -16,7 +16,7 @@ from hub.rules.tracks import Cell, Timers, Track
 from hub.rules.windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hub.rules.compiled import Watch
     from hub.rules.events import RuleEvent
@@ -190,7 +190,21 @@ class Tables:
 
     def keep(self, wanted: Callable[[Cell], bool], now_ns: int, out: list[RuleEvent]) -> None:
         """Drop the cells that are not wanted, and end the tracks that lose one; plans are made anew."""
-        dropped = [place for place, cell in self.cells.items() if not wanted(cell)]
+        self._drop([place for place, cell in self.cells.items() if not wanted(cell)], now_ns, out)
+        self.windows.drop_unused()
+        self._forget_plans()
+
+    def drop(self, places: Sequence[CellPlace], before_ns: int) -> None:
+        """Forget idle cells, and statistics whose newest sample is of before."""
+        self._drop(places, before_ns, [])
+        keys = {place[2] for place in places} | self.windows.drop_unused(before_ns)
+        for plans in self.plans:
+            for key in keys:
+                plans.pop(key, None)
+
+    # -- private -----------------------------------------------------------------------------------------------------
+
+    def _drop(self, dropped: Iterable[CellPlace], now_ns: int, out: list[RuleEvent]) -> None:
         ended: dict[tuple[str, Subject], Track] = {}
         for place in dropped:
             cell = self.cells.pop(place)
@@ -208,10 +222,6 @@ class Tables:
         for cell in self.cells.values():
             if cell.window is not None:
                 cell.window.ruled = True
-        self.windows.drop_unused()
-        self._forget_plans()
-
-    # -- private -----------------------------------------------------------------------------------------------------
 
     def _attach(self, cell: Cell) -> None:
         if cell.watch.rule.join is not None:

@@ -140,9 +140,17 @@ class Windows:
         """Those that rules compare, which outlive a restart."""
         return [window for window in self._all.values() if window.ruled]
 
-    def drop_unused(self) -> None:
-        """Let go of what neither rules nor subscribers want."""
-        self._all = {place: w for place, w in self._all.items() if w.ruled or w.subscribed}
+    def drop_unused(self, before_ns: int | None = None) -> set[SeriesKey]:
+        """Let go of what neither rules nor subscribers want, or subscribers and nothing came since; of which series."""
+        gone = {
+            place
+            for place, window in self._all.items()
+            if not window.ruled
+            and (not window.subscribed or (before_ns is not None and (not window or window.newest_ns < before_ns)))
+        }
+        for place in gone:
+            del self._all[place]
+        return {key for key, _, _ in gone}
 
     def _look_again(self) -> None:
         for (key, field, over_ns), window in self._all.items():

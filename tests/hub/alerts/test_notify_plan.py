@@ -145,6 +145,18 @@ def test_each_channel_is_told_once_however_many_routes_name_it() -> None:
     assert sorted(channel for _, channel, _, _ in b.left) == ["boss", "log", "ops"]
 
 
+def test_what_is_no_longer_quiet_is_told_at_once_when_somebody_says_so() -> None:
+    quiet = [True]
+    b = bench({"group_wait": 0}, quiet=lambda _alert, _now_ns: quiet[0])
+    b.at(0, firing(1))
+    b.until(30)
+    assert b.left == []
+    quiet[0] = False
+    b.planner.look_again(NOON_NS + ns(31))
+    b.until(31)
+    assert [(second, numbers) for second, _, _, numbers in b.left] == [(31, [1])]
+
+
 def test_without_routes_every_channel_hears_of_everything() -> None:
     b = Bench(Planner(Routes(settings())))
     b.at(0, firing(1, severity=Severity.INFO))
