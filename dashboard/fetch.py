@@ -1,118 +1,152 @@
 """Answers of the API, shared: viewers with the same rights who ask the same within a moment cause one request.
 
-view ─▶ document(path, …) ─▶ cache, keyed by (rights, path, parameters) ─▶ GET with the token of whoever came first
+view ─▶ document(path, …) ─▶ Shared, by (rights, path, parameters) ─▶ GET with the token of whoever came first
+     └▶ ahead(Items(path, …), Table(…)) ─▶ the same, all at once, before the page needs the first
 
-What a viewer may see depends on the user, so nothing is shared between users of different rights.
+What a viewer may see depends on the user, so nothing is shared between users of different rights. Answers are shared as
+they are: views make their own rows of them and change none.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pyarrow as pa
 import streamlit as st
 
 from dashboard.data.metrics import Reading, figures
 from dashboard.session import client, refresh_s, viewer
+from dashboard.shared import Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
     from dashboard.client import Document, Params
 
 #: What changes seldom (lists of series, of groups, of commands) is shared for so long.
 _SLOW_S: Final = 30.0
-#: All answers that are kept.
-_MOST_BYTES: Final = 256 << 20
+#: Answers are a little younger than the drawing anew, so that each drawing shows new ones.
+_SHARE: Final = 0.9
 
-_Key = tuple[tuple[str, str | int | float | bool], ...]
+_T = TypeVar("_T")
+#: What makes a question the same, how long its answer is shared, and how it is asked.
+Asking = tuple["Hashable", float, Callable[[], _T]]
 
 
 def document(path: str, params: Params | None = None, *, slow: bool = False) -> Document:
     """One document; see :meth:`Client.get` for what it raises."""
-    who = viewer()
-    return _document(_rights(who.user, who.role), path, _key(params), _moment(slow=slow), who.token)
+    return _shared().get(*of_document(path, params, slow=slow))
 
 
 def items(path: str, params: Params | None = None, *, most: int = 10_000, slow: bool = False) -> list[Document]:
     """All items of a list, at most ``most``."""
-    who = viewer()
-    return _items(_rights(who.user, who.role), path, _key(params), most, _moment(slow=slow), who.token)
+    return _shared().get(*of_items(path, params, most=most, slow=slow))
 
 
 def table(params: Params, *, slow: bool = False) -> pa.Table:
     """Samples or aggregates of ``/query``, a row each: time, node, measurement, tag.…, field, value."""
-    who = viewer()
-    return _table(_rights(who.user, who.role), _key(params), _moment(slow=slow), who.token)
+    return _shared().get(*of_table(params, slow=slow))
+
+
+def whole_table(params: Params) -> pa.Table:
+    """As :func:`table`, kept for nobody: it may be large."""
+    return _ask_table(params, viewer().token)
 
 
 def asked(path: str, body: dict[str, Any]) -> Document:
     """The answer to a question that is put by POST and changes nothing, e.g. ``/rules/test``."""
-    who = viewer()
-    return _asked(_rights(who.user, who.role), path, json.dumps(body, sort_keys=True), _moment(slow=True), who.token)
+    token = viewer().token
+    with st.spinner("Running it over what is stored …"):
+        return _shared().get(
+            _key("POST", path, json.dumps(body, sort_keys=True)), _SLOW_S, lambda: client().post(path, token, body)
+        )
 
 
 def health() -> Document:
     """The chain of ``/health``: ``{"status", "broken", "links": [{"name", "ok", "detail"}]}``."""
-    return _health(_moment(slow=False), viewer().token)
+    return _shared().get(*of_health())
 
 
 def reading() -> Reading:
     """The hub's own figures."""
-    return _reading(_moment(slow=False), viewer().token)
+    return _shared().get(*of_reading())
+
+
+def ahead(askings: Iterable[Asking[Any]]) -> None:
+    """Ask for all of these at once; the calls above then take what has come."""
+    for key, fresh_s, ask in askings:
+        _shared().ahead(key, fresh_s, ask)
 
 
 def forget() -> None:
     """After a change: the next look is at fresh answers."""
-    _document.clear()
-    _items.clear()
+    _shared().forget()
 
 
-def _rights(user: str, role: str) -> str:
-    return f"{role}:{user}"
+# -- what can be asked ahead -------------------------------------------------------------------------------------------
 
 
-def _key(params: Params | None) -> _Key:
-    return tuple(sorted((name, value) for name, value in (params or {}).items() if value is not None))
+def of_document(path: str, params: Params | None = None, *, slow: bool = False) -> Asking[Document]:
+    """As :func:`document`."""
+    token = viewer().token
+    return _key("one", path, _sorted(params)), _fresh_s(slow=slow), lambda: client().get(path, token, params)
 
 
-def _moment(*, slow: bool) -> int:
-    """Changes when an answer is too old to be shared."""
-    return int(time.monotonic() / (_SLOW_S if slow else refresh_s()))
+def of_items(
+    path: str, params: Params | None = None, *, most: int = 10_000, slow: bool = False
+) -> Asking[list[Document]]:
+    """As :func:`items`."""
+    token = viewer().token
+    key = _key("list", path, (*_sorted(params), ("most", most)))
+    return key, _fresh_s(slow=slow), lambda: list(client().items(path, token, params, most=most))
 
 
-@st.cache_data(ttl=_SLOW_S, max_size=_MOST_BYTES, show_spinner=False)
-def _document(rights: str, path: str, params: _Key, moment: int, _token: str) -> Document:
-    del rights, moment
-    return client().get(path, _token, dict(params))
+def of_table(params: Params, *, slow: bool = False) -> Asking[pa.Table]:
+    """As :func:`table`."""
+    return _key("table", "", _sorted(params)), _fresh_s(slow=slow), partial(_ask_table, params, viewer().token)
 
 
-@st.cache_data(ttl=_SLOW_S, max_size=_MOST_BYTES, show_spinner=False)
-def _items(rights: str, path: str, params: _Key, most: int, moment: int, _token: str) -> list[Document]:
-    del rights, moment
-    return list(client().items(path, _token, dict(params), most=most))
+def of_health() -> Asking[Document]:
+    """As :func:`health`."""
+    token = viewer().token
+    return _key("health", "", ()), _fresh_s(slow=False), lambda: client().health(token)
 
 
-@st.cache_data(ttl=_SLOW_S, max_size=_MOST_BYTES, show_spinner=False)
-def _table(rights: str, params: _Key, moment: int, _token: str) -> pa.Table:
-    del rights, moment
-    body = client().bytes_of("/query", _token, dict(params), "application/vnd.apache.arrow.stream")
+def of_reading() -> Asking[Reading]:
+    """As :func:`reading`."""
+    token = viewer().token
+
+    def ask() -> Reading:
+        return Reading(time.monotonic(), figures(client().metrics(token)))
+
+    return _key("metrics", "", ()), _fresh_s(slow=False), ask
+
+
+# -- private -----------------------------------------------------------------------------------------------------------
+
+
+@st.cache_resource
+def _shared() -> Shared:
+    return Shared()
+
+
+def _ask_table(params: Params, token: str) -> pa.Table:
+    body = client().bytes_of("/query", token, params, "application/vnd.apache.arrow.stream")
     return pa.ipc.open_stream(body).read_all()
 
 
-@st.cache_data(ttl=_SLOW_S, show_spinner=False)
-def _health(moment: int, _token: str) -> Document:
-    del moment
-    return client().health(_token)
+def _key(kind: str, path: str, asked_for: Hashable) -> Hashable:
+    who = viewer()
+    return kind, who.role, who.user, path, asked_for
 
 
-@st.cache_data(ttl=_SLOW_S, show_spinner=False)
-def _reading(moment: int, _token: str) -> Reading:
-    del moment
-    return Reading(time.monotonic(), figures(client().metrics(_token)))
+def _sorted(params: Params | None) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted((name, value) for name, value in (params or {}).items() if value is not None))
 
 
-@st.cache_data(ttl=_SLOW_S, max_size=_MOST_BYTES, show_spinner="Running it over what is stored …")
-def _asked(rights: str, path: str, body: str, moment: int, _token: str) -> Document:
-    del rights, moment
-    return client().post(path, _token, json.loads(body))
+def _fresh_s(*, slow: bool) -> float:
+    return _SLOW_S if slow else refresh_s() * _SHARE

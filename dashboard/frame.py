@@ -13,7 +13,9 @@ from dashboard.errors import ApiAway, Refused, SignedOut
 from dashboard.session import PAUSED, client, refresh_s, run_every, viewer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from streamlit.delta_generator import DeltaGenerator
 
     from dashboard.client import Document
     from dashboard.identity import Identity
@@ -46,6 +48,11 @@ def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
     st.fragment(guarded, run_every=run_every())()
+
+
+def tabs(names: Sequence[str], key: str) -> list[tuple[DeltaGenerator, bool]]:
+    """Tabs, each with whether it is open: what nobody looks at need not be asked for."""
+    return [(tab, bool(tab.open)) for tab in st.tabs(names, key=key, on_change="rerun")]
 
 
 def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Document | None:

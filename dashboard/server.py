@@ -6,9 +6,11 @@ browser ─▶ Gate ─┬─ /login /logout ─▶ Login ─▶ API: POST|DELET
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,6 +69,8 @@ def run(settings: DashboardSettings) -> int:
             timeout_graceful_shutdown=_STOP_LIMIT_S,
             proxy_headers=False,
         )
+        # The first viewer should not wait for what all pages import; meanwhile the login is served already.
+        threading.Thread(target=importlib.import_module, args=("dashboard.main",), name="imports", daemon=True).start()
         _Server(config, f"http://{shown}:{port}").run(sockets=[listening])
     return 0
 

@@ -11,7 +11,7 @@ from dashboard import fetch
 from dashboard.data import ledger
 from dashboard.data.hexdump import hexdump
 from dashboard.data.times import ago
-from dashboard.frame import act, live, plain
+from dashboard.frame import act, live, plain, tabs
 from dashboard.session import viewer
 
 if TYPE_CHECKING:
@@ -24,15 +24,22 @@ def page() -> None:
     """Draw the page."""
     st.title("Ingest")
     live(_chain)
-    books, rejects, flow = st.tabs(["Ledger", "Refused messages", "Broker and store"])
+    (books, in_books), (rejects, in_rejects), (flow, in_flow) = tabs(
+        ["Ledger", "Refused messages", "Broker and store"], "ingest tabs"
+    )
     with books:
-        live(_ledger)
-        with st.expander("By hour"):
-            live(_hours)
+        if in_books:
+            live(_ledger)
+            hours = st.expander("By hour", key="by hour", on_change="rerun")
+            if hours.open:
+                with hours:
+                    live(_hours)
     with rejects:
-        _rejects()
+        if in_rejects:
+            _rejects()
     with flow:
-        live(_flow)
+        if in_flow:
+            live(_flow)
 
 
 def _chain() -> None:

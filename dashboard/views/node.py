@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -17,19 +18,21 @@ from dashboard.data.ranges import PRESETS, Range
 from dashboard.data.times import ago, clock, duration
 from dashboard.data.traces import traces_of
 from dashboard.data.zones import zone_or_utc
-from dashboard.frame import live, plain
+from dashboard.frame import live, plain, tabs
 from dashboard.views.logs import records
 
 if TYPE_CHECKING:
-    from dashboard.client import Document
+    from dashboard.client import Document, Params
     from dashboard.data.host import Panel
 
 
 def page() -> None:
     """Draw the page."""
+    st.title("Node")
+    if (given := st.query_params.get("node")) is not None:
+        fetch.ahead([fetch.of_document(_path(given)), fetch.of_items("/alerts", {"node": given})])
     nodes = sorted(node["node"] for node in fetch.items("/nodes", slow=True))
     if not nodes:
-        st.title("Node")
         st.info("No node is known yet: `iothub nodes add NAME` makes the first.")
         return
     wanted = st.query_params.get("node", nodes[0])
@@ -42,21 +45,23 @@ def page() -> None:
     st.query_params["node"] = node
 
     live(_head, node)
-    charts, stored, about, links, logs, books = st.tabs(
-        ["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Ledger"]
+    opened = tabs(["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Ledger"], "node tabs")
+    draws = (
+        partial(live, _charts, node, PRESETS[span]),
+        partial(live, _published, node),
+        partial(_inventory, node),
+        partial(live, _connections, node),
+        partial(live, records, node=literal(node), level="all", text="", start=PRESETS[span]),
+        partial(live, _ledger, node),
     )
-    with charts:
-        live(_charts, node, PRESETS[span])
-    with stored:
-        live(_published, node)
-    with about:
-        st.dataframe(inventory(fetch.document(_path(node))["info"]), width="stretch", hide_index=True)
-    with links:
-        live(_connections, node)
-    with logs:
-        live(records, node=literal(node), level="all", text="", start=PRESETS[span])
-    with books:
-        live(_ledger, node)
+    for (tab, is_open), draw in zip(opened, draws, strict=True):
+        if is_open:
+            with tab:
+                draw()
+
+
+def _inventory(node: str) -> None:
+    st.dataframe(inventory(fetch.document(_path(node))["info"]), width="stretch", hide_index=True)
 
 
 def _path(node: str) -> str:
@@ -83,16 +88,21 @@ def _charts(node: str, start: str) -> None:
     if not shown:
         st.info("This node has published no numbers yet.")
         return
+    asked = [_asked(node, panel, start) for panel in shown]
+    fetch.ahead(fetch.of_table(params) for questions in asked for params in questions)
     for left in range(0, len(shown), 2):
         for column, panel in zip(st.columns(2), shown[left : left + 2], strict=False):
             with column:
                 _panel(node, panel, start)
 
 
+def _asked(node: str, panel: Panel, start: str) -> list[Params]:
+    return Question(panel.measurement, panel.fields, (node,), range=Range(start)).requests(points=MOST_POINTS // 4)
+
+
 def _panel(node: str, panel: Panel, start: str) -> None:
     st.markdown(f"**{plain(panel.title)}**")
-    asked = Question(panel.measurement, panel.fields, (node,), range=Range(start))
-    traces = [trace for params in asked.requests(points=MOST_POINTS // 4) for trace in traces_of(fetch.table(params))]
+    traces = [trace for params in _asked(node, panel, start) for trace in traces_of(fetch.table(params))]
     if not traces:
         st.caption("Nothing in this range.")
         return

@@ -18,18 +18,33 @@ if TYPE_CHECKING:
 
 _RECEIVED = "iothub_messages_received_total"
 _STORED = "iothub_values_stored_total"
+_SPARKS: Params = {"measurement": "cpu", "field": "usage", "start": "-1h", "every": "2m", "fn": "mean"}
 _NOBODY = "No node is known yet: `iothub nodes add NAME` makes the first."
 
 
 def page() -> None:
     """Draw the page."""
     st.title("Overview")
+    _ahead()
     live(_figures)
     first, second = st.columns([3, 2])
     first.text_input("Search", key="search", placeholder="part of a node's name", icon=":material/search:")
-    groups = sorted({group for node in fetch.items("/nodes", slow=True) for group in node["groups"]})
+    groups = sorted({group for node in fetch.items("/nodes") for group in node["groups"]})
     second.selectbox("Group", ["", *groups], key="group", format_func=lambda group: group or "all groups")
     live(_nodes)
+
+
+def _ahead() -> None:
+    """Ask for everything at once: the figures and the table need much the same."""
+    fetch.ahead(
+        [
+            fetch.of_items("/nodes"),
+            fetch.of_table(_SPARKS, slow=True),
+            fetch.of_items("/alerts"),
+            fetch.of_health(),
+            fetch.of_reading(),
+        ]
+    )
 
 
 def _figures() -> None:
@@ -79,8 +94,7 @@ def _nodes() -> None:
 
 
 def _sparks() -> dict[str, list[float]]:
-    params: Params = {"measurement": "cpu", "field": "usage", "start": "-1h", "every": "2m", "fn": "mean"}
-    return node_rows.sparklines(traces_of(fetch.table(params, slow=True)))
+    return node_rows.sparklines(traces_of(fetch.table(_SPARKS, slow=True)))
 
 
 def _open_alerts() -> dict[str, int]:
