@@ -48,12 +48,16 @@ class BrokerSettings(_Section):
     max_queued_bytes: int = Field(default=1 << 30, ge=1 << 20)
     max_packet_bytes: int = Field(default=2 << 20, ge=1 << 16)
     autosave_interval_s: int = Field(default=30, ge=1)
+    #: Record refused publishes, subscriptions and wills, too: the broker then logs a few lines for every message.
+    record_denied: bool = False
     lan: LanSettings = LanSettings()
 
     @model_validator(mode="after")
     def _own_network(self) -> Self:
         if self.lan.enabled and self.mode is BrokerMode.EXTERNAL:
             raise ValueError("lan.enabled opens the broker that iothub runs; an external one listens where it is told")
+        if self.record_denied and self.mode is BrokerMode.EXTERNAL:
+            raise ValueError("record_denied reads the log of the broker that iothub runs, not of an external one")
         return self
 
 

@@ -1,4 +1,4 @@
-"""Who was turned away by the broker: read from what Mosquitto logs on ``$SYS/broker/log/#``, counted and told.
+"""Who was turned away by the broker: read from what Mosquitto logs, counted and told.
 
     New connection from 10.0.0.7:50122 on port 8883.          remembered until the next two lines
     New client connected from 10.0.0.7:50122 as dev1 (…)      let in
@@ -9,8 +9,14 @@
     Client dev1 already connected, closing old connection.    takeover: same client id and account, twice
 
 Mosquitto names no address in a refusal, so it is told from the connections that were not let in yet: exact when there
-is one, else all that it can be. What an account may not publish or subscribe to is answered to the client (0x87) and
-not logged at a level that a busy broker can bear.
+is one, else all that it can be. These lines come on ``$SYS/broker/log/#``.
+
+With ``broker.record_denied``, ``hub/broker/sieve.py`` makes of the broker's level debug, and its log file has:
+
+    Denied PUBLISH from dev1 (d0, q1, r0, m1, 'iot/v1/dev2/log', ... (1 bytes))
+    Denied SUBSCRIBE from dev1 (q1, '#')
+    Will from dev1 (u'dev1', 'iot/v1/dev2/status')            refused where dev1 may not publish that
+    Denied PUBLISH: 4711 more                                 of a flood
 """
 
 from __future__ import annotations
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
 #: Levels notice, warning and error, to subscribe to.
 TOPICS: Final = ("$SYS/broker/log/N", "$SYS/broker/log/W", "$SYS/broker/log/E")
 #: Why somebody was turned away.
-KINDS: Final = ("credentials", "protocol", "tls", "size", "takeover")
+KINDS: Final = ("credentials", "protocol", "tls", "size", "takeover", "publish", "subscribe", "will")
 _KEPT: Final = 1000
 #: Connections that neither got in nor went: more are of a flood, and the oldest are forgotten.
 _MOST_PENDING: Final = 1000
@@ -45,6 +51,11 @@ _NO_TLS: Final = re.compile(r"Client connection from (\S+) failed: ")
 _TAKEN_OVER: Final = re.compile(r"Client (.+) already connected, closing old connection")
 _WENT: Final = re.compile(r"Client <unknown> (?:closed its connection|has exceeded timeout)")
 _UNKNOWN: Final = "<unknown>"
+_STAMP: Final = re.compile(r"\d[\d:T-]+: ")
+#: Looked for at the start only: the rest is what a client chose.
+_NOT_ALLOWED: Final = re.compile(r"Denied (PUBLISH|SUBSCRIBE) from (.+?) \((?:d\d, )?q\d, (?:r\d, m\d+, )?'(.*)'")
+_WILL: Final = re.compile(r"Will from (.+?) \(u'(.*?)', '(.*)'\)$")
+_MORE: Final = re.compile(r"Denied (PUBLISH|SUBSCRIBE|WILL): (\d+) more$")
 
 _log = structlog.get_logger("hub.broker")
 
@@ -62,6 +73,8 @@ class Denial:
     addresses: tuple[str, ...]
     #: Mosquitto's words.
     text: str
+    #: Topic or filter that was refused to it; empty for other kinds.
+    topic: str = ""
 
 
 class Denials:
@@ -69,11 +82,19 @@ class Denials:
 
     Args:
         count: called with the kind of each denial.
+        may_publish: whether an account may publish a topic; judges wills.
         clock_ns: wall clock.
     """
 
-    def __init__(self, count: Callable[[str], None], *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self,
+        count: Callable[[str], None],
+        *,
+        may_publish: Callable[[str, str], bool] = lambda _user, _topic: True,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._count = count
+        self.may_publish = may_publish
         self._clock_ns = clock_ns
         #: ``address:port`` of connections that have said nothing yet.
         self._pending: OrderedDict[str, None] = OrderedDict()
@@ -81,9 +102,26 @@ class Denials:
         self._untold = dict.fromkeys(KINDS, 0)
         #: The newest ones, oldest first.
         self.newest: deque[Denial] = deque(maxlen=_KEPT)
+        #: How many there were, of all kinds.
+        self.seen = 0
+
+    def observe_file(self, payload: bytes) -> None:
+        """Take one line of the broker's log file: what a client was refused that had been let in."""
+        line = payload.decode("utf-8", "replace")
+        text = line[stamp.end() :] if (stamp := _STAMP.match(line)) else line
+        if found := _NOT_ALLOWED.match(text):
+            self._deny(found[1].lower(), found[2], (), text, found[3])
+        elif found := _WILL.match(text):
+            if not self.may_publish(found[2], found[3]):
+                self._deny("will", found[1], (), text, found[3])
+        elif found := _MORE.match(text):
+            kind = found[1].lower()
+            self._untold[kind] += int(found[2])
+            for _ in range(int(found[2])):
+                self._count(kind)
 
     def observe(self, payload: bytes) -> None:
-        """Take one line."""
+        """Take one line of ``$SYS/broker/log``."""
         line = payload.decode("utf-8", "replace")
         if found := _ARRIVED.search(line):
             self._pending[f"{found[1]}:{found[2]}"] = None
@@ -112,10 +150,11 @@ class Denials:
             client = ""
         self._deny(kind, client, addresses, line)
 
-    def _deny(self, kind: str, client: str, addresses: tuple[str, ...], line: str) -> None:
+    def _deny(self, kind: str, client: str, addresses: tuple[str, ...], line: str, topic: str = "") -> None:
         now_ns = self._clock_ns()
-        text = line.partition(": ")[2] or line
-        self.newest.append(Denial(now_ns, kind, client, addresses, text))
+        text = line[stamp.end() :] if (stamp := _STAMP.match(line)) else line
+        self.newest.append(Denial(now_ns, kind, client, addresses, text, topic))
+        self.seen += 1
         self._count(kind)
         since_s, told = self._told.get(kind, (0.0, 0))
         now_s = now_ns / 1e9

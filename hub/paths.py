@@ -77,6 +77,11 @@ class StatePaths:
         return self.secrets / "cli-token"
 
     @property
+    def dashboard_token(self) -> Path:
+        """For it the hub believes the dashboard where people come from who log in."""
+        return self.secrets / "dashboard-token"
+
+    @property
     def run(self) -> Path:
         """JSON written by the running hub: pid, API URL, broker address; read by the CLI (``hub/runfile.py``)."""
         return self.root / "run.json"
@@ -90,6 +95,11 @@ class StatePaths:
     def subscribed(self) -> Path:
         """JSON: the filters that the hub's session subscribes to (``hub/subscriptions.py``)."""
         return self.root / "subscribed.json"
+
+    @property
+    def denials(self) -> Path:
+        """SQLite: who was turned away by the broker, and how far its log was read."""
+        return self.root / "denials.db"
 
     @property
     def logs(self) -> Path:

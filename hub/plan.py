@@ -26,6 +26,7 @@ from pydantic import TypeAdapter, ValidationError
 from hub.broker.credentials import for_agent
 from hub.broker.ports import listener
 from hub.broker.prepare import prepare
+from hub.broker.sieve import Sieve
 from hub.config import BrokerMode, default_hub_id
 from hub.online import until_online
 from hub.paths import StatePaths, read_secret
@@ -130,6 +131,7 @@ class Plan:
             environment=broker.env,
             ready=ready,
             explain=broker.explain_exit,
+            sieve=Sieve(self._settings.mqtt.root) if self._settings.broker.record_denied else None,
             stop_limit_s=_BROKER_STOP_LIMIT_S,
         )
 
@@ -193,6 +195,8 @@ class Plan:
             self._dashboard_url = line.removeprefix(_DASHBOARD_READY).strip()
 
         environment = {} if self._settings.dashboard.get("api_url") else {"IOTHUB_DASHBOARD__API_URL": self._api_url()}
+        if not self._settings.dashboard.get("proxy_token_file"):
+            environment["IOTHUB_DASHBOARD__PROXY_TOKEN_FILE"] = str(self.paths.dashboard_token)
         return ChildSpec(
             "dashboard",
             (sys.executable, "-m", "dashboard", *self._config_argument()),

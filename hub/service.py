@@ -41,7 +41,7 @@ from hub.ledger import Ledger
 from hub.link import Filter, Link
 from hub.live import Live, node_event
 from hub.metrics import Metrics
-from hub.nodes.local import ensure_local_access
+from hub.nodes.local import dashboard_secret, ensure_local_access
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
 from hub.outcomes import tell
@@ -54,6 +54,7 @@ from hub.replay import Replay
 from hub.routes import Routes, subscriptions
 from hub.runfile import Announcement, Running, remove_run, write_run
 from hub.sinks import make_guard, make_sinks, remember_types, remember_types_if_there, spool_gauges
+from hub.turned_away import TurnedAway
 from wire.point import NS_PER_S
 from wire.topics import Topics
 from wire.version import __version__
@@ -108,6 +109,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
         live, metrics, presence = Live(), Metrics(), Presence(settings.nodes.silent_after)
         clocks, writing, lan = Clocks(), asyncio.Lock(), Lan(settings, paths, metrics)
         watch = watch_of(settings, paths, mqtt, metrics)
+        turned_away = await stack.enter_async_context(TurnedAway(settings, paths, watch.denials))
         known = await registry.everyone()
         presence.restore(known, clock_ns())
         await remember_types_if_there(guard, sinks)
@@ -182,6 +184,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             accounts=Accounts(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
             certificates=lan.certificates,
             denials=lambda: watch.denials.newest,
+            dashboard_secret=dashboard_secret(paths),
             people=People(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
             broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
         )
@@ -209,6 +212,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
                 tasks.create_task(alerting.run(), name="alerts"),
                 tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(lan.run(), name="certificates"),
+                tasks.create_task(turned_away.run(), name="denials"),
                 tasks.create_task(tick(controls, link), name="ticker"),
                 tasks.create_task(maintain(store, registry, ledger, settings.store.maintain_every), name="maintenance"),
             ]

@@ -59,11 +59,18 @@ async def rotate_account(name: str, parts: PartsOf, caller: ChangingCaller) -> M
 
 @router.get("/denials")
 async def list_denials(parts: PartsOf, caller: ChangingCaller, limit: PageLimit = 100) -> Page[Denial]:
-    """Who was turned away by the broker, newest first; the newest 1,000 since the hub started."""
+    """Who was turned away by the broker, newest first; the newest 1,000, kept over restarts."""
     del caller
     found = list(parts.denials())
     items = [
-        Denial(at=iso(each.at_ns), kind=each.kind, client=each.client, addresses=list(each.addresses), text=each.text)
+        Denial(
+            at=iso(each.at_ns),
+            kind=each.kind,
+            client=each.client,
+            addresses=list(each.addresses),
+            text=each.text,
+            topic=each.topic,
+        )
         for each in reversed(found[-limit:])
     ]
     return Page(items=items, total=len(found))

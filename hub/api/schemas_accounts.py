@@ -47,7 +47,8 @@ class Denial(BaseModel):
     """One who was turned away by the broker."""
 
     at: Time
-    #: ``credentials``, ``protocol``, ``tls``, ``size``, or ``takeover``: a second connection of the same account.
+    #: ``credentials``, ``protocol``, ``tls``, ``size``, or ``takeover``: a second connection of the same account;
+    #: with ``broker.record_denied`` also ``publish``, ``subscribe`` and ``will``: something that it may not do.
     kind: str
     #: Client id, where it got so far.
     client: str
@@ -55,6 +56,8 @@ class Denial(BaseModel):
     addresses: list[str]
     #: In the words of the broker.
     text: str
+    #: Topic or filter that was refused; empty for other kinds.
+    topic: str = ""
 
 
 class JoinTokenRequest(_Body):

@@ -28,6 +28,11 @@ SERVER_FILE: Final = "server.crt"
 SERVER_KEY_FILE: Final = "server.key"
 CRL_FILE: Final = "revoked.crl"
 _SECONDS_AN_HOUR: Final = 3600
+#: For ``hub/broker/sieve.py``, which puts the time to the few lines that stay.
+_DEBUG: Final = [
+    *(("log_type", level) for level in ("error", "warning", "notice", "information", "subscribe", "debug")),
+    ("log_timestamp", "false"),
+]
 _HEAD: Final = """\
 # Written by iothub at each start: change iothub.toml, not this file.
 # Every line is explained in mosquitto/README.md.
@@ -79,7 +84,7 @@ def render(place: Place, broker: BrokerSettings, session_expiry_s: float) -> str
         ("sys_interval", str(_SYS_INTERVAL_S)),
         ("log_dest", "stderr"),
         ("log_dest", "topic"),
-        ("log_timestamp_format", "%Y-%m-%dT%H:%M:%S"),
+        *(_DEBUG if broker.record_denied else [("log_timestamp_format", "%Y-%m-%dT%H:%M:%S")]),
     ]
     return _HEAD + "".join(f"{key} {value}\n" for key, value in lines)
 

@@ -20,6 +20,7 @@ from typing import Final, cast
 LONGEST_LINE_BYTES: Final = 64 << 10
 _KEPT_LINES: Final = 20
 _STDOUT: Final = 1
+_STDERR: Final = 2
 #: Output may lag behind the exit; a grandchild that keeps the pipe open must not hold us up.
 _DRAIN_LIMIT_S: Final = 1.0
 
@@ -38,6 +39,8 @@ class ChildSpec:
     ready: Callable[[Child], Awaitable[None]] | None = None
     #: Why it ended, from its exit code and last lines; None where no more can be said than these.
     explain: Callable[[int, Sequence[str]], str | None] = lambda _code, _lines: None
+    #: Takes whole lines of standard error, gives those that are looked at; for a child that says more than we can take.
+    sieve: Callable[[bytes], list[bytes]] | None = None
     start_limit_s: float = 30.0
     #: SIGTERM to SIGKILL.
     stop_limit_s: float = 10.0
@@ -46,9 +49,10 @@ class ChildSpec:
 class Child(asyncio.SubprocessProtocol):
     """One running process. Made by :func:`running` only."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, sieve: Callable[[bytes], list[bytes]] | None = None) -> None:
         loop = asyncio.get_running_loop()
         self._sink = sink
+        self._sieve = sieve
         self._rest = {1: b"", 2: b""}
         self._waiters: list[tuple[Callable[[str], bool], asyncio.Future[str]]] = []
         self._exited: asyncio.Future[int] = loop.create_future()
@@ -98,7 +102,8 @@ class Child(asyncio.SubprocessProtocol):
         self.pid = self._transport.get_pid()
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        *lines, rest = (self._rest[fd] + data).split(b"\n")
+        whole, _, rest = (self._rest[fd] + data).rpartition(b"\n")
+        lines = self._sieve(whole) if self._sieve is not None and fd == _STDERR else whole.split(b"\n")
         if len(rest) > LONGEST_LINE_BYTES:
             lines, rest = [*lines, rest], b""
         self._rest[fd] = rest
@@ -147,7 +152,7 @@ async def running(spec: ChildSpec, environment: Mapping[str, str], sink: Sink) -
         OSError: the program cannot be started.
     """
     _, child = await asyncio.get_running_loop().subprocess_exec(
-        lambda: Child(sink),
+        lambda: Child(sink, spec.sieve),
         *spec.argv,
         stdin=asyncio.subprocess.DEVNULL,
         env={**environment, **spec.environment},

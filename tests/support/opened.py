@@ -11,7 +11,10 @@ import struct
 from collections import Counter
 from typing import TYPE_CHECKING, Self
 
+from hub.broker.config import ACCOUNTS_FILE
 from hub.broker.lan import certificates_of
+from hub.broker.sieve import Sieve
+from hub.broker.wills import Rights
 from hub.config import Settings
 from hub.denials import Denials
 from hub.paths import StatePaths, write_secret
@@ -38,7 +41,7 @@ class Opened(Secured):
     """A broker that also listens by TLS, below ``root / "var"``."""
 
     def __init__(self, root: Path, **lan: object) -> None:
-        changes = {"broker": {"lan": lan_settings(**lan), "max_packet_bytes": 1 << 16}}
+        changes = {"broker": {"lan": lan_settings(**lan), "max_packet_bytes": 1 << 16, "record_denied": True}}
         settings = Settings.model_validate(changes)
         paths = StatePaths(root / "var")
         paths.make()
@@ -79,8 +82,13 @@ class Witness:
     def __init__(self, broker: Secured) -> None:
         self._hub = Device(broker.hub(), session_expiry_s=0)
         self.kinds: Counter[str] = Counter()
-        self.denials = Denials(lambda kind: self.kinds.update([kind]))
+        rights = Rights(broker.child.data / ACCOUNTS_FILE, broker.settings.mqtt.root)
+        self.denials = Denials(lambda kind: self.kinds.update([kind]), may_publish=rights.may_publish)
         self._taken = 0
+        #: What ``iothub up`` makes of the broker's log.
+        self._sieve = Sieve(broker.settings.mqtt.root)
+        self._log = broker.log
+        self._log_bytes = broker.log.stat().st_size
 
     def __enter__(self) -> Self:
         self._hub.__enter__()
@@ -89,6 +97,12 @@ class Witness:
 
     def __exit__(self, *_: object) -> None:
         self._hub.disconnect()
+
+    def refused(self, kind: str, *whats: tuple[str, str]) -> bool:
+        """Whether exactly these pairs of client and topic are recorded with this kind, within some seconds."""
+        self.recorded(kind, len(whats))
+        found = [(denial.client, denial.topic) for denial in self.denials.newest if denial.kind == kind]
+        return sorted(found) == sorted(whats)
 
     @property
     def hub_lives(self) -> bool:
@@ -102,6 +116,12 @@ class Witness:
             self._taken += len(new)
             for message in new:
                 self.denials.observe(bytes(message.payload))
+            with self._log.open("rb") as file:
+                file.seek(self._log_bytes)
+                whole, newline, _ = file.read().rpartition(b"\n")
+            self._log_bytes += len(whole + newline)
+            for line in self._sieve(whole):
+                self.denials.observe_file(line)
             return self.kinds[kind] >= count
 
         wait_until(enough, what=f"{count} denials of kind {kind}: {self.kinds}")
