@@ -75,7 +75,7 @@ class Feed:
             yield Gap(gap_s)
 
     def _received(self, connection: ClientConnection, tick_s: float | None) -> Iterator[LiveEvent | Tick]:
-        connection.send(self._wanted.model_dump_json(exclude_none=True))
+        connection.send(self._wanted.model_dump_json(exclude_defaults=True))
         while True:
             try:
                 frame = connection.recv(tick_s)
