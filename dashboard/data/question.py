@@ -42,12 +42,12 @@ class Question:
     second: tuple[str, ...] = ()
     compare: bool = False
 
-    def api(self, field: str, node: str | None, *, points: int | None) -> Params:
+    def api(self, field: str, *, points: int | None) -> Params:
         """Parameters of one request; ``points`` None asks for every sample."""
         params: Params = {
             "measurement": literal(self.measurement),
             "field": literal(field),
-            "node": literal(node) if node is not None else None,
+            "nodes": ",".join(self.nodes) or None,
             "start": self.range.start,
             "stop": self.range.stop,
             **{_TAG + name: value for name, value in self.tags},
@@ -59,9 +59,8 @@ class Question:
         return params
 
     def requests(self, *, points: int | None) -> list[Params]:
-        """One request a field and chosen node; one for all nodes where none is chosen."""
-        nodes: tuple[str | None, ...] = self.nodes or (None,)
-        return [self.api(field, node, points=points) for field in self.fields for node in nodes]
+        """One request a field, for all the nodes at once."""
+        return [self.api(field, points=points) for field in self.fields]
 
     def page(self) -> dict[str, str | list[str]]:
         """As query parameters of the page."""

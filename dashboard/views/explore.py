@@ -18,22 +18,25 @@ import streamlit as st
 from dashboard import fetch
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.data.exports import EXPORTS, export
-from dashboard.data.question import AGGREGATES, REDUCED, Question, from_page
+from dashboard.data.question import AGGREGATES, REDUCED, Question, from_page, literal
 from dashboard.data.ranges import CUSTOM, PRESETS, Range, absolute, instant
 from dashboard.data.statistics import statistics
 from dashboard.data.tables import rows_of
 from dashboard.data.traces import Trace, shifted, traces_of
 from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
+from dashboard.frame import tabs
 from dashboard.session import client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dashboard.client import Document
+    from dashboard.client import Document, Params
 
 #: More lines than this are no chart any more.
 _MOST_TRACES = 40
+#: Of these where nobody chose any.
+_MOST_NODES = 20
 _STEPS = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d")
 
 
@@ -141,13 +144,17 @@ def _own_range(asked: Range) -> Range:
 
 def _answer(question: Question) -> None:
     now = datetime.now(UTC)
-    traces = _traces(question)
+    shown = _within_reason(question)
+    if shown != question:
+        st.warning(f"More than {_MOST_NODES} nodes publish it: the first are shown. Choose nodes or tags.")
+    fetch.ahead(fetch.of_table(params) for params in shown.requests(points=MOST_POINTS))
+    traces = _traces(shown)
     if len(traces) > _MOST_TRACES:
         st.warning(f"{len(traces)} series were found; the first {_MOST_TRACES} are shown. Choose nodes or tags.")
         traces = traces[:_MOST_TRACES]
     earlier: list[Trace] = []
     if question.compare:
-        before = dataclasses.replace(question, range=question.range.before(now))
+        before = dataclasses.replace(shown, range=question.range.before(now))
         length = instant(question.range.stop, now) - instant(question.range.start, now)
         earlier = [shifted(trace, length, "before") for trace in _traces(before)[:_MOST_TRACES]]
     if not traces and not earlier:
@@ -155,15 +162,32 @@ def _answer(question: Question) -> None:
         _queries(question)
         return
     _chart(question, [*traces, *earlier], now)
-    table, figures, files, query = st.tabs(["Table", "Statistics", "Download", "As a query"])
-    with table:
-        st.dataframe(rows_of(traces), width="stretch", hide_index=True)
-    with figures:
-        st.dataframe(statistics([*traces, *earlier]), width="stretch", hide_index=True)
-    with files:
-        _downloads(question)
-    with query:
-        _queries(question)
+    (table, in_table), (figures, in_figures), (files, in_files), (query, in_query) = tabs(
+        ["Table", "Statistics", "Download", "As a query"], "tabs of explore"
+    )
+    if in_table:
+        table.dataframe(rows_of(traces), width="stretch", hide_index=True)
+    if in_figures:
+        figures.dataframe(statistics([*traces, *earlier]), width="stretch", hide_index=True)
+    if in_files:
+        with files:
+            _downloads(question)
+    if in_query:
+        with query:
+            _queries(question)
+
+
+def _within_reason(question: Question) -> Question:
+    """The same of a few nodes, where none are chosen and there are many: nobody can read a thousand lines."""
+    if question.nodes or not question.fields:
+        return question
+    wanted: Params = {"measurement": literal(question.measurement), "field": literal(question.fields[0])}
+    tags: Params = {f"tag.{name}": value for name, value in question.tags}
+    found = fetch.document("/series", {**wanted, **tags, "limit": 200}, slow=True)
+    nodes = list(dict.fromkeys(one["node"] for one in found["items"]))
+    if len(nodes) <= _MOST_NODES and found["next"] is None:
+        return question
+    return dataclasses.replace(question, nodes=tuple(nodes[:_MOST_NODES]))
 
 
 def _traces(question: Question) -> list[Trace]:
@@ -241,7 +265,7 @@ def _downloads(question: Question) -> None:
 
 
 def _file(name: str, question: Question) -> bytes:
-    return export(name, [fetch.table(params) for params in question.requests(points=None)])
+    return export(name, [fetch.whole_table(params) for params in question.requests(points=None)])
 
 
 def _queries(question: Question) -> None:
