@@ -5,6 +5,7 @@ One client serves all viewers (one pool of connections); the token of the viewer
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -22,6 +23,7 @@ Document = dict[str, Any]
 Params = dict[str, str | int | float | bool | None]
 
 _TIMEOUT: Final = httpx.Timeout(20.0, connect=3.0, read=60.0)
+_log: Final = logging.getLogger("dashboard")
 #: Most that the API puts on one page.
 _PAGE: Final = 1000
 
@@ -29,8 +31,9 @@ _PAGE: Final = 1000
 class Client:
     """Calls are synchronous and safe from several threads; each may raise the errors of :mod:`dashboard.errors`."""
 
-    def __init__(self, url: str, ca_file: Path | None = None) -> None:
+    def __init__(self, url: str, ca_file: Path | None = None, proxy_token_file: Path | None = None) -> None:
         self.url = url
+        self._proxy_token_file = proxy_token_file
         verify: Any = str(ca_file) if ca_file is not None else True
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False, verify=verify)
 
@@ -92,10 +95,13 @@ class Client:
             raise _refusal(response)
         return response.text
 
-    def log_in(self, user: str, password: str) -> Document:
-        """A token: ``{"token", "expires", "user", "role", "scope"}``; ``Refused`` says why not."""
+    def log_in(self, user: str, password: str, address: str = "") -> Document:
+        """A token: ``{"token", "expires", "user", "role", "scope"}``; ``Refused`` says why not.
+
+        ``address``: where the user comes from, for the hub's limit of failed logins and its record of them.
+        """
         body = {"user": user, "password": password, "scope": "full"}
-        response = self._request("POST", PREFIX + "/token", json=body)
+        response = self._request("POST", PREFIX + "/token", json=body, headers=self._came_from(address))
         if response.is_error:
             raise _refusal(response)
         return _document(response)
@@ -109,6 +115,17 @@ class Client:
         if response.is_error:
             raise _refusal(response)
         return response
+
+    def _came_from(self, address: str) -> dict[str, str]:
+        """What the hub believes for the secret; read anew each time: the hub makes it when it starts."""
+        if self._proxy_token_file is None:
+            return {}
+        try:
+            secret = self._proxy_token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            _log.warning("dashboard.proxy_token_file cannot be read, the hub sees one address for all: %s", error)
+            return {}
+        return {"X-Iothub-Client": address, "X-Iothub-Proxy": secret}
 
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:

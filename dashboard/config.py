@@ -29,6 +29,9 @@ class DashboardSettings(_Section):
     api_url: str = Field(default="http://127.0.0.1:8080", pattern=r"^https?://[^/\s]+$")
     #: PEM file of the authorities to trust for ``api_url``; the system's when empty.
     api_ca_file: Path | None = None
+    #: File with the secret for which the hub believes this dashboard where people come from who log in; ``iothub up``
+    #: sets it. Without it all of them share one limit of failed logins.
+    proxy_token_file: Path | None = None
     #: How often live parts of a page are drawn anew, and how long an answer of the API is shared by all viewers.
     refresh: Annotated[Duration, Field(ge=0.5, le=3600)] = 2.0
     #: Cookies for TLS only; turn it on where a proxy with TLS stands before the dashboard.

@@ -67,7 +67,7 @@ class Login:
         if not self._is_ours(request, given):
             return self._form(request, following, user=user, wrong="The form was too old: please try again.", code=403)
         try:
-            token = await asyncio.to_thread(self._client.log_in, user, given.get("password", ""))
+            token = await asyncio.to_thread(self._client.log_in, user, given.get("password", ""), _address(request))
         except (Refused, ApiAway) as error:
             code = error.status if isinstance(error, Refused) else 503
             return self._form(request, following, user=user, wrong=str(error), code=code)
@@ -109,6 +109,11 @@ class Login:
     def _is_ours(request: Request, given: dict[str, str]) -> bool:
         cookie = request.cookies.get(_CSRF, "")
         return bool(cookie) and hmac.compare_digest(cookie.encode(), given.get("csrf", "").encode())
+
+
+def _address(request: Request) -> str:
+    """Where the browser is, as far as the connection says; a proxy between hides it."""
+    return request.client.host if request.client is not None else ""
 
 
 async def _fields(request: Request) -> dict[str, str] | None:

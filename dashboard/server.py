@@ -60,7 +60,7 @@ def run(settings: DashboardSettings) -> int:
         return 1
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    with listening, Client(settings.api_url, settings.api_ca_file) as client:
+    with listening, Client(settings.api_url, settings.api_ca_file, settings.proxy_token_file) as client:
         config = uvicorn.Config(
             application(settings, client),
             log_level="warning",

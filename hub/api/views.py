@@ -25,6 +25,8 @@ _log = structlog.get_logger("hub.api")
 
 _MOST_PARAMS = 50
 _MOST_VALUES = 200
+#: Parameters of the dashboard's pages that name nodes.
+_NODE_PARAMS = frozenset({"node", "nodes", "n"})
 _PAGE = r"^[a-z][a-z-]{0,31}$"
 _Name = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -78,7 +80,7 @@ async def list_views(
     after = from_cursor(page, _Place).number if page is not None else 0
     rows = await _views(parts).offered(caller.user, of, after=after, limit=limit + 1)
     following = to_cursor(_Place(rows[limit - 1].id)) if len(rows) > limit else None
-    return Page(items=[_view(row) for row in rows[:limit]], next=following)
+    return Page(items=[_view(row) for row in rows[:limit] if _may_know(row, caller)], next=following)
 
 
 @router.post("/views", status_code=201)
@@ -130,6 +132,14 @@ def _may_save(caller: Caller) -> None:
     """A person who logged in may, whatever the role: it is theirs alone. A token made to read changes nothing."""
     if not (caller.session or caller.may_operate):
         raise ProblemError(403, f"This token of {caller.user} may only read: log in to save views.")
+
+
+def _may_know(row: ViewRow, caller: Caller) -> bool:
+    """Whether a view names no node but those that the caller sees."""
+    if row.owner == caller.user or caller.nodes is None:
+        return True
+    chosen = [value for name, values in row.params.items() if name in _NODE_PARAMS for value in values]
+    return all(map(caller.may_see, filter(None, chosen)))
 
 
 def _view(row: ViewRow) -> View:

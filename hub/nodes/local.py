@@ -43,6 +43,23 @@ async def ensure_local_access(registry: Registry, paths: StatePaths) -> str | No
     return password
 
 
+def dashboard_secret(paths: StatePaths) -> str:
+    """The secret by which the hub knows the dashboard of this machine; its file (mode 0600) is made when missing.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        secret = read_secret(paths.dashboard_token)
+        paths.dashboard_token.chmod(0o600)
+    except (FileNotFoundError, UnicodeDecodeError):
+        secret = ""
+    if not secret:
+        secret = secrets.token_urlsafe(32)
+        write_secret(paths.dashboard_token, secret)
+    return secret
+
+
 async def _is_valid(users: Users, paths: StatePaths, now_ns: int) -> bool:
     try:
         token = read_secret(paths.cli_token)
