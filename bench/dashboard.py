@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -42,6 +43,7 @@ _TOPICS: Final = Topics()
 _LOG_RECORDS: Final = 2_000
 _VIEWERS: Final = 10
 _LOOK_S: Final = 10.0
+_PULSE_S: Final = 20.0
 _READY: Final = "dashboard ready "
 #: What is wanted: seconds, and a share.
 LIMITS: Final = {"page": 2.5, "explore_1": 1.0, "explore_20": 2.0, "ingest_ratio": 0.9}
@@ -97,6 +99,30 @@ def _be_born(port: int, nodes: int) -> None:
     ]
     send(link, encoded(records), Load(messages=_LOG_RECORDS, topics=nodes))
     link.close()
+
+
+@contextlib.contextmanager
+def _heard(port: int, nodes: int) -> Iterator[None]:
+    """All nodes go on sending, so that none falls silent: each a message every 20 s."""
+    load = Load(messages=nodes, topics=nodes, values=1)
+    topics = [_TOPICS.telemetry(history.node(i), "cpu") for i in range(nodes)]
+    ended = threading.Event()
+
+    def beat() -> None:
+        link = connect(port, "bench-pulse")
+        while True:
+            send(link, encoded([(topic, b'{"usage": 42.0}') for topic in topics]), load)
+            if ended.wait(_PULSE_S):
+                break
+        link.close()
+
+    thread = threading.Thread(target=beat, name="pulse")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 @contextlib.contextmanager
@@ -180,9 +206,11 @@ def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
         mosquitto(Path(broken)) as (port, _),
         HubProcess(folder / history.STATE, port, keep) as hub,
         Dashboard(hub.url) as dashboard,
+        contextlib.ExitStack() as stack,
     ):
         hub.wait_linked()
         _be_born(port, given.nodes)
+        stack.enter_context(_heard(port, given.nodes))
         token = hub.token()
         if "pages" in given.only:
             with viewers.chromium() as browser:
