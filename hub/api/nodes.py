@@ -43,7 +43,7 @@ async def list_nodes(
     after = from_cursor(page, NamedPlace).name if page is not None else ""
     rows, total = await parts.registry.nodes(chosen, after=after, limit=limit + 1)
     following = to_cursor(NamedPlace(rows[limit - 1].node)) if len(rows) > limit else None
-    page_of_nodes = Page(items=[_node(row, parts) for row in rows[:limit]], next=following, total=total)
+    page_of_nodes: Page[Node] = Page(items=[_node(row, parts) for row in rows[:limit]], next=following, total=total)
     # Made here: FastAPI would check each node again, on the event loop, for longer than the rest takes.
     return Response(page_of_nodes.model_dump_json(), media_type="application/json")
 

@@ -35,6 +35,8 @@ from hub.cli import (
     rules,
     send,
     tls,
+    tokens,
+    users,
 )
 from hub.cli import run as run_commands
 from hub.cli.base import FAILED, USAGE, CliError, Options
@@ -95,6 +97,8 @@ for _group in (
     run_commands,
     nodes,
     accounts,
+    users,
+    tokens,
     data,
     live,
     alerts,

@@ -72,13 +72,16 @@ class Api:
                 return
             wanted["page"] = page.next
 
-    def post(self, path: str, body: BaseModel | None, kind: type[_M]) -> _M:
-        content = body.model_dump(mode="json") if body is not None else None
+    def post(self, path: str, body: BaseModel | Mapping[str, Any] | None, kind: type[_M]) -> _M:
+        content = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
         return self._parse(self._send("POST", path, json=content), TypeAdapter(kind))
 
     def put(self, path: str, body: BaseModel | Mapping[str, Any], kind: type[_M]) -> _M:
         content = body.model_dump(mode="json") if isinstance(body, BaseModel) else body
         return self._parse(self._send("PUT", path, json=content), TypeAdapter(kind))
+
+    def patch(self, path: str, body: Mapping[str, Any], kind: type[_M]) -> _M:
+        return self._parse(self._send("PATCH", path, json=body), TypeAdapter(kind))
 
     def delete(self, path: str, params: Params | None = None) -> None:
         self._send("DELETE", path, params=params)
