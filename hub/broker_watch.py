@@ -26,6 +26,8 @@ _HELD: Final = "$SYS/broker/store/messages/count"
 _BYTES: Final = "$SYS/broker/store/messages/bytes"
 #: Topics to subscribe to; Mosquitto's names.
 TOPICS: Final = (_DROPPED, _HELD, _BYTES)
+#: Of what may be queued.
+_NEARLY: Final = 0.8
 _LOG: Final = "$SYS/broker/log/"
 
 _log = structlog.get_logger("hub.broker")
@@ -38,11 +40,18 @@ class BrokerWatch:
         metrics: shows them.
         seen: the counter of dropped messages when a hub last looked; None when none ever did.
         remember: called with the counter whenever it has changed.
+        room: messages that the broker queues for a client before it drops; None when that is not known.
     """
 
     def __init__(
-        self, metrics: Metrics, *, seen: int | None = None, remember: Callable[[int], None] = lambda _: None
+        self,
+        metrics: Metrics,
+        *,
+        seen: int | None = None,
+        remember: Callable[[int], None] = lambda _: None,
+        room: int | None = None,
     ) -> None:
+        self.room = room
         self._seen = seen
         #: Who was turned away.
         self.denials = Denials(lambda kind: metrics.denied.labels(kind).inc())
@@ -57,6 +66,11 @@ class BrokerWatch:
         )
         metrics.gauge("iothub_broker_held_messages", "Queued and retained messages of the broker", lambda: self.held)
         metrics.gauge("iothub_broker_held_bytes", "Bytes of those messages", lambda: self.held_bytes)
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether so much waits that a client which stays away may soon lose some: while nothing is lost yet."""
+        return self.room is not None and self.held >= _NEARLY * self.room
 
     def observe(self, topic: str, payload: bytes) -> None:
         """Take one message; what is no number is passed over."""

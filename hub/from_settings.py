@@ -31,7 +31,9 @@ def registry_url(settings: Settings, paths: StatePaths) -> str | URL:
 def watch_of(settings: Settings, paths: StatePaths, mqtt: MqttSettings, metrics: Metrics) -> BrokerWatch:
     """The watch on the broker's own figures, with what it saw last."""
     seen = SeenFile(paths.broker_seen, _broker(settings, mqtt.host, mqtt.port))
-    return BrokerWatch(metrics, seen=seen.read(), remember=seen.write)
+    managed = settings.broker.mode is BrokerMode.MANAGED
+    room = settings.broker.max_queued_messages if managed else None
+    return BrokerWatch(metrics, seen=seen.read(), remember=seen.write, room=room)
 
 
 def limits(settings: Settings) -> Limits:

@@ -71,6 +71,13 @@ def _broker(link: Link, watch: BrokerWatch) -> HealthLink:
             detail=f"connected, but it dropped {watch.dropped} messages since the hub started; "
             "raise broker.max_queued_messages and look for clients that do not keep up",
         )
+    if watch.nearly_full:
+        return HealthLink(
+            "broker",
+            ok=False,
+            detail=f"connected, but it holds {watch.held} messages, and drops those above {watch.room} of one client; "
+            "look for clients that do not keep up, or raise broker.max_queued_messages",
+        )
     return HealthLink("broker", ok=True, detail=f"connected; holds {watch.held} messages")
 
 

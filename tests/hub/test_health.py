@@ -66,6 +66,22 @@ def test_a_broker_that_dropped_messages_is_no_broker_to_rely_on(tmp_path: Path) 
     run(test)
 
 
+def test_a_broker_that_will_soon_drop_messages_is_told_while_nothing_is_lost(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with Bench(tmp_path) as bench:
+            watch = bench.rig.watch
+            watch.observe("$SYS/broker/store/messages/count", b"800")
+            assert details(look(bench, up())) == {}, "how many it has room for is not known"
+            watch.room = 1000
+            assert details(look(bench, up()))["broker"].startswith(
+                "connected, but it holds 800 messages, and drops those above 1000 of one client"
+            )
+            watch.observe("$SYS/broker/store/messages/count", b"799")
+            assert details(look(bench, up())) == {}
+
+    run(test)
+
+
 def test_nodes_that_are_all_gone_are_told(tmp_path: Path) -> None:
     async def test() -> None:
         async with Bench(tmp_path) as bench:
