@@ -1,9 +1,11 @@
 # syntax=docker/dockerfile:1
-# Two images from one recipe: the hub (--target hub, the default) and the agent (--target agent), which needs little.
+# Three images from one recipe: the hub (--target hub, the default), the dashboard and the agent, which needs little.
 #
-#   base ─▶ build-agent ─▶ build-hub        compilers and caches stay here
-#     ├─▶ agent ◀──┘           │
-#     └─▶ hub ◀────────────────┘
+#   base ─▶ build-agent ─┬─▶ build-dashboard    compilers and caches stay here
+#     │          │       └─▶ build-hub │
+#     ├─▶ agent ◀┘               │     │
+#     ├─▶ dashboard ◀────────────┼─────┘
+#     └─▶ hub ◀──────────────────┘
 
 FROM python:3.13.9-slim-bookworm AS base
 ENV PATH=/opt/iothub/bin:$PATH \
@@ -29,6 +31,9 @@ RUN pip install --no-cache-dir --constraint constraints.txt .
 FROM build-agent AS build-hub
 RUN pip install --no-cache-dir --constraint constraints.txt ".[hub]"
 
+FROM build-agent AS build-dashboard
+RUN pip install --no-cache-dir --constraint constraints.txt ".[dashboard]"
+
 FROM base AS agent
 COPY --from=build-agent /opt/iothub /opt/iothub
 ENV IOTHUB_AGENT__STATE=/var/lib/iothub/agent
@@ -36,6 +41,13 @@ USER 10001:10001
 WORKDIR /var/lib/iothub
 VOLUME /var/lib/iothub
 ENTRYPOINT ["iothub-agent"]
+
+FROM base AS dashboard
+COPY --from=build-dashboard /opt/iothub /opt/iothub
+USER 10001:10001
+WORKDIR /var/lib/iothub
+EXPOSE 8501
+ENTRYPOINT ["python", "-m", "dashboard"]
 
 FROM base AS hub
 COPY --from=build-hub /opt/iothub /opt/iothub

@@ -15,6 +15,7 @@ import typer.main
 import yaml
 
 import agent.config
+import dashboard.config
 import hub.config
 from hub.cli.app import app
 from tests.support.compose import FILE, PROFILES, compose, environment, services, variables_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 SCHEMA = ROOT / "tests" / "data" / "compose-spec" / "compose-spec.json"
 INIT = {"influx1-init", "influx2-init", "influx3-init"}
-OURS = {"broker-init", "victoria-init", "hub", "agent", *INIT}
+OURS = {"broker-init", "victoria-init", "hub", "agent", "dashboard", *INIT}
 ONE_SHOT = {"broker-init", "victoria-init", *INIT}
 
 
@@ -94,6 +95,7 @@ def test_only_chosen_ports_are_published_and_on_this_machine_alone() -> None:
     assert published == {
         "mosquitto": ["127.0.0.1:1883:1883"],
         "hub": ["127.0.0.1:8080:8080"],
+        "dashboard": ["127.0.0.1:8501:8501"],
         "grafana": ["127.0.0.1:3000:3000"],
     }
 
@@ -177,6 +179,17 @@ def test_every_variable_of_the_agent_is_a_setting() -> None:
     assert settings.mqtt.username == settings.agent.node == "docker-host"
 
 
+def test_the_dashboard_finds_the_hub_and_is_found_by_its_check() -> None:
+    running, model = run_with("influx2"), compose({"COMPOSE_PROFILES": "influx2"})
+    settings = dashboard.config.load_settings(None, environ=environment(running["dashboard"])).dashboard
+    api = load(hub.config.Settings, None, environ=environment(running["hub"])).api
+    assert (settings.api_url, settings.host) == (f"http://hub:{api.port}", "0.0.0.0")  # noqa: S104  of its container
+    shared = {*running["hub"]["networks"]} & {*running["dashboard"]["networks"]}
+    assert [model["networks"][name] for name in shared] == [{"internal": True}]
+    assert f"http://127.0.0.1:{settings.port}/login" in running["dashboard"]["healthcheck"]["test"][-1]
+    assert running["dashboard"]["ports"] == [f"127.0.0.1:8501:{settings.port}"]
+
+
 def test_our_images_have_variables_of_ours_alone() -> None:
     for name in OURS:
         found = environment(compose({"COMPOSE_PROFILES": "influx2"})["services"][name])
@@ -185,7 +198,7 @@ def test_our_images_have_variables_of_ours_alone() -> None:
 
 def test_every_command_of_our_image_exists() -> None:
     command = typer.main.get_command(app)
-    for name in OURS - {"agent"}:
+    for name in OURS - {"agent", "dashboard"}:
         words = compose({"COMPOSE_PROFILES": "victoria"})["services"][name]["command"]
         if words == ["--version"]:
             continue
@@ -239,6 +252,9 @@ def test_the_entry_points_of_the_images_are_programs_that_are_installed() -> Non
     scripts = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for program in re.findall(r'^ENTRYPOINT \["([\w-]+)"\]$', text, re.MULTILINE):
         assert f"\n{program} = " in scripts
+    modules = re.findall(r'^ENTRYPOINT \["python", "-m", "(\w+)"\]$', text, re.MULTILINE)
+    assert modules == ["dashboard"]
+    assert all((ROOT / module / "__main__.py").is_file() for module in modules)
 
 
 def made_secrets(folder: Path) -> set[str]:
