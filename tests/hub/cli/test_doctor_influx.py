@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
+import httpx
 import pytest
 
 from hub.cli.doctor_influx import _clock, examine_influx
@@ -12,12 +16,14 @@ from hub.influx.setup import Asked
 from tests.support.influx import ORG, TOKEN, Influxd, VictoriaMetrics
 from tests.support.mosquitto import free_port
 from tests.support.provisioned import provision, settings_for
+from tests.support.scripted_http import Response, ScriptedServer, says
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from hub.cli.finding import Finding
+    from tests.support.scripted_http import Request
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +98,57 @@ def test_a_retention_policy_that_does_not_exist_is_named(influxd: Influxd, tmp_p
     found = examined(at(influxd, tmp_path, "doctor-policy", retention_policy="raw"))
     assert found["· database"].verdict == "failed"
     assert "has no retention policy 'raw', only: autogen" in found["· database"].text
+
+
+def leads_elsewhere(influxd: Influxd, database: str) -> None:
+    """A DBRP mapping of this name to a bucket of another."""
+    headers = {"Authorization": f"Token {TOKEN}"}
+    with httpx.Client(base_url=influxd.url, headers=headers, timeout=30) as http:
+        (other,) = http.get("/api/v2/buckets", params={"name": influxd.create()}).json()["buckets"]
+        body = {
+            "bucketID": other["id"], "orgID": other["orgID"], "database": database,
+            "retention_policy": "autogen", "default": True,
+        }  # fmt: skip
+        http.post("/api/v2/dbrps", json=body).raise_for_status()
+
+
+def test_a_mapping_that_leads_to_another_bucket_is_found(influxd: Influxd, tmp_path: Path) -> None:
+    if influxd.generation == 1:
+        pytest.skip("1.x has no DBRP mappings")
+    database = influxd.create("doctor-dbrp")
+    assert examined(at(influxd, tmp_path, database))["· probe"].verdict == "ok"
+    leads_elsewhere(influxd, database)
+    found = examined(at(influxd, tmp_path, database))
+    assert found["· database"].verdict == "ok"
+    assert found["· probe"].verdict == "failed"
+    assert "does database 'doctor-dbrp' (DBRP) lead to the same bucket?" in found["· probe"].text
+
+
+def as_2_with_a_wrong_mapping(request: Request) -> Response:
+    """InfluxDB 2.x as documented: a bucket takes what is written, InfluxQL reads another."""
+    if request.path == "/ping":
+        return Response(204, headers={"X-Influxdb-Version": "v2.7.12", "Date": formatdate(usegmt=True)})
+    if request.path == "/api/v2/write":
+        return Response(204)
+    if request.path == "/api/v2/buckets":
+        return says(200, buckets=[{"name": "iot", "retentionRules": []}])
+    if request.path == "/query" and b"RETENTION" in unquote_to_bytes(request.body.replace(b"+", b" ")):
+        columns = ["name", "duration", "shardGroupDuration", "replicaN", "default"]
+        policies = {"columns": columns, "values": [["autogen", "0s", "168h0m0s", 1, True]]}
+        return says(200, results=[{"statement_id": 0, "series": [policies]}])
+    return says(200, results=[{"statement_id": 0}])
+
+
+def test_what_is_taken_and_cannot_be_read_back_points_to_the_mapping(tmp_path: Path) -> None:
+    async def main() -> dict[str, Finding]:
+        async with ScriptedServer(as_2_with_a_wrong_mapping).running() as server:
+            settings = settings_for(tmp_path, server.url, "iot", token="t", org="o", generation="2")  # noqa: S106  no secret
+            return await asyncio.to_thread(examined, settings)
+
+    found = asyncio.run(main())
+    assert found["· database"].verdict == "ok"
+    assert found["· probe"].verdict == "failed"
+    assert "does database 'iot' (DBRP) lead to the same bucket?" in found["· probe"].text
 
 
 def test_a_stopped_server_is_the_only_finding(influxd: Influxd, tmp_path: Path) -> None:
