@@ -142,7 +142,7 @@ def as_2_with_a_wrong_mapping(request: Request) -> Response:
 def test_what_is_taken_and_cannot_be_read_back_points_to_the_mapping(tmp_path: Path) -> None:
     async def main() -> dict[str, Finding]:
         async with ScriptedServer(as_2_with_a_wrong_mapping).running() as server:
-            settings = settings_for(tmp_path, server.url, "iot", token="t", org="o", generation="2")  # noqa: S106  no secret
+            settings = settings_for(tmp_path, server.url, "iot", token="t", org="o", generation="2")
             return await asyncio.to_thread(examined, settings)
 
     found = asyncio.run(main())
