@@ -128,10 +128,12 @@ def _heard(port: int, nodes: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _viewers(url: str, token: str, count: int) -> Iterator[list[int]]:
     """So many open Overviews; the list is filled at the end with how often each was drawn anew."""
-    argv = ["nice", "-n", "19", sys.executable, "-m", "bench.viewers", url, token, str(count)]
+    argv = [sys.executable, "-m", "bench.viewers", url, token, str(count)]
     redraws: list[int] = []
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         _line(process.stdout)
+        for each in psutil.Process(process.pid).children(recursive=True):
+            each.nice(19)
         try:
             yield redraws
         finally:

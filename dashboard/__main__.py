@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 USAGE: Final = 2
+#: Where processors are short, the ingest goes before pictures.
+_NICE: Final = 10
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return USAGE
+    os.nice(_NICE)
     from dashboard.server import run  # noqa: PLC0415  --help needs none of it
 
     return run(settings.dashboard)

@@ -82,6 +82,11 @@ def ahead(askings: Iterable[Asking[Any]]) -> None:
         _shared().ahead(key, fresh_s, ask)
 
 
+def made(key: Hashable, make: Callable[[], _T]) -> _T:
+    """What is made of answers, shared as they are: for what takes long to make."""
+    return _shared().get(_key("made", "", key), _fresh_s(slow=False), make)
+
+
 def forget() -> None:
     """After a change: the next look is at fresh answers."""
     _shared().forget()

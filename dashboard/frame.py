@@ -39,6 +39,11 @@ def said() -> Iterator[None]:
 
 def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
     """Draw ``draw`` now and every few seconds on its own, without the rest of the page, unless paused."""
+    live_every(0.0, draw, *args, **kwargs)
+
+
+def live_every(least_s: float, draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """As :func:`live`, at most once in ``least_s`` seconds: for what is large."""
 
     def guarded() -> None:
         with said():
@@ -47,7 +52,8 @@ def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
 
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
-    st.fragment(guarded, run_every=run_every())()
+    period_s = run_every()
+    st.fragment(guarded, run_every=max(period_s, least_s) if period_s is not None else None)()
 
 
 def tabs(names: Sequence[str], key: str) -> list[tuple[DeltaGenerator, bool]]:

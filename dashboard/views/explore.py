@@ -27,6 +27,7 @@ from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import tabs
 from dashboard.session import client
+from dashboard.views.saved import saved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +51,8 @@ def page() -> None:
     asked = from_page({name: st.query_params.get_all(name) for name in st.query_params})
     question = _range(_what(asked, known))
     st.query_params.from_dict(question.page())
+    if (opened := saved("explore", question.page())) is not None:
+        _go(from_page(opened))
     if not question.fields:
         st.info("Choose at least one field.")
         return
