@@ -12,11 +12,14 @@ from hub.rules.backtest import Backtest, BacktestError, backtest
 from hub.rules.events import Severity
 from hub.rules.model import Rule
 from hub.store.duck import DuckStore
+from hub.store.influx import InfluxStore
 from hub.store.memory import MemoryStore
+from tests.support.influx import Influxd
 from tests.support.rules import T0_NS, at, point
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from hub.store.base import Store
@@ -29,8 +32,17 @@ def clock() -> int:
     return at(86_400)
 
 
-@pytest.fixture(params=["memory", "duck"])
+@pytest.fixture(scope="module")
+def influxd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influxd]:
+    with Influxd(tmp_path_factory.mktemp("influxd")) as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "duck", "influx"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "influx":
+        server: Influxd = request.getfixturevalue("influxd")
+        return InfluxStore(server.target(server.create()), clock_ns=clock)
     if request.param == "memory":
         return MemoryStore(clock_ns=clock)
     return DuckStore(tmp_path / "t.duckdb", clock_ns=clock)
