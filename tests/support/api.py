@@ -151,6 +151,7 @@ async def running_api(
     store: Any = None,
     replay: Callable[[Reject], Awaitable[ReplayOutcome]] | None = None,
     certificates: Certificates | None = None,
+    clock_offset_s: Callable[[str], float | None] = lambda _node: None,
 ) -> AsyncIterator[Api]:
     """Serve the API over an empty store; user ``admin`` has the password :data:`PASSWORD`."""
     clock, made, live = Clock(), MemoryAccounts(), Live()
@@ -180,6 +181,7 @@ async def running_api(
             broker=Broker(host="127.0.0.1", port=1883, tls=False, root="iot/v1"),
             replay=replay,
             certificates=certificates,
+            clock_offset_s=clock_offset_s,
             clock_ns=clock,
         )
         await registry.users.add("admin", PASSWORD, Role.ADMIN, clock())
