@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
 from hub.config import default_hub_id
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 HOST = default_hub_id()
 SETTINGS = """
+[broker]
+record_denied = true
+
 [agent.commands]
 allow = ["ping", "info", "cancel", "logs source=app", "shell name=count"]
 
@@ -100,14 +105,70 @@ def operator(hub: IotHub) -> Iterator[Operator]:
         yield operator
 
 
-def test_the_stream_of_replies_is_seen_as_it_comes(operator: Operator) -> None:
-    operator.send("shell", '{"id":"s1","args":{"name":"count","to":20000}}')
+def journal(hub: IotHub, request_id: str) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in hub.run("audit", "list", "--json").stdout.splitlines()]
+    return [row for row in rows if row["id"] == request_id]
+
+
+def test_a_command_of_mosquitto_pub_streams_its_replies_and_stands_in_the_journal(
+    hub: IotHub, operator: Operator
+) -> None:
+    request = '{"id":"s1","args":{"name":"count","to":20000}}'
+    operator.send("shell", request, "-D", "publish", "user-property", "user", "ada")
     final = operator.final("s1")
-    assert operator.output("s1") == "".join(f"{number}\n" for number in range(1, 20_001))
+    output = operator.output("s1")
+    assert output == "".join(f"{number}\n" for number in range(1, 20_001))
     assert (final["state"], final["code"]) == ("done", 0)
     replies = operator.replies("s1")
     assert [reply["n"] for reply in replies] == list(range(len(replies)))
     assert replies[0]["state"] == "accepted"
+
+    wait_until(lambda: [row["kind"] for row in journal(hub, "s1")] == ["request", "accepted", "outcome"], 20, "rows")
+    asked, _, done = journal(hub, "s1")
+    assert asked["node"] == done["node"] == HOST
+    facts, outcome = json.loads(asked["facts"]), json.loads(done["facts"])
+    assert (facts["command"], facts["who"]) == ("shell", {"claimed": "ada"})
+    assert facts["sha256"] == hashlib.sha256(request.encode()).hexdigest()
+    assert (outcome["state"], outcome["by"], outcome["code"]) == ("done", "node", 0)
+    assert outcome["output_bytes"] == len(output)
+    verified = hub.run("audit", "verify")
+    assert verified.returncode == 0, verified.stderr
+
+
+def test_a_retained_command_that_comes_again_at_each_reconnect_is_refused_and_recorded(
+    hub: IotHub, operator: Operator
+) -> None:
+    operator.send("ping", '{"id":"again1"}', "-r")
+    assert operator.final("again1")["state"] == "refused"
+    (agent,) = [child for child in psutil.Process(hub.pid).children() if "agent" in child.cmdline()]
+    agent.kill()
+    wait_until(lambda: len(operator.replies("again1")) > 1, 20, "refused again")
+    operator.send("ping", "", "-r")
+    assert {reply["state"] for reply in operator.replies("again1")} == {"refused"}
+    assert [row["kind"] for row in journal(hub, "again1")][:2] == ["request", "outcome"]
+    facts = json.loads(journal(hub, "again1")[1]["facts"])
+    assert facts["state"] == "refused"
+    assert "must not be retained" in facts["error"]
+
+
+def test_what_is_refused_to_an_account_is_told_also_after_a_restart_of_the_hub(hub: IotHub) -> None:
+    added = hub.json("nodes", "add", "forger")
+    login = ["-V", "5", "-p", str(added["mqtt"]["port"]), "-u", "forger", "-i", "forger"]
+    login += ["-P", added["credentials"]["password"], "-q", "1"]
+    forged = [*login, "-t", f"iot/v1/{HOST}/telemetry/m", "-m", "1"]
+    subprocess.run(["mosquitto_pub", *forged], timeout=10, check=False, capture_output=True)
+    subprocess.run(["mosquitto_sub", *login, "-t", "#", "-W", "1"], timeout=10, check=False, capture_output=True)
+
+    def told() -> set[tuple[str, str, str]]:
+        found = hub.json("accounts", "denials")
+        return {(each["kind"], each["client"], each["topic"]) for each in found}
+
+    wanted = {("publish", "forger", f"iot/v1/{HOST}/telemetry/m"), ("subscribe", "forger", "#")}
+    wait_until(lambda: told() >= wanted, 10, "both are told")
+    (running,) = [child for child in psutil.Process(hub.pid).children() if "hub" in child.cmdline()]
+    running.kill()
+    wait_until(lambda: "hub: runs again" in hub.text, 30, "the hub is back")
+    assert told() >= wanted
 
 
 def test_a_log_is_followed_until_it_is_cancelled(hub: IotHub, operator: Operator) -> None:
