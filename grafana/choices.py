@@ -18,7 +18,7 @@ EACH_CORE: Final = "\"core\" != ''"
 #: Every host has an agent, and every agent reports its processor.
 HOSTS: Final = QueryVariable("node", "Node", 'SHOW TAG VALUES FROM "cpu" WITH KEY = "node"')
 
-#: Measurement ``alert`` is what the hub's alerts will be written as; until there is one, nothing is drawn.
+#: Measurement ``alert``: what the hub writes of its alerts; see docs/alerts.md.
 ALERTS: Final = Annotation(
     "Alerts",
     f'SELECT "message", "state", "rule", "node" FROM "alert" {WHERE}',

@@ -10,14 +10,9 @@ import pytest
 import yaml
 
 from grafana.build import FOLDER
-from hub.alerts.model import Alert, AlertState, Change
-from hub.alerts.rows import HistoryRow
-from hub.alerts.saying import point_of
-from hub.rules.events import Severity
-from tests.grafana.conftest import DEVICE, SAMPLES
+from tests.grafana.conftest import DEVICE
 from tests.support.grafana import Range, found_values, influxql, panels, promql, variables
 from tests.support.sources import ROOT
-from wire.point import SeriesKey
 
 if TYPE_CHECKING:
     from tests.grafana.conftest import Filled
@@ -150,26 +145,33 @@ def test_annotations_name_columns_that_their_query_gives(dashboard: Json, filled
         assert named <= set(series["columns"])
 
 
-def test_alerts_have_the_shape_that_the_hub_gives_them() -> None:
-    """What the dashboards are asked about above is no invention."""
-    alert = Alert(
-        id=1,
-        rule="too-hot",
-        node=DEVICE,
-        key=SeriesKey(DEVICE, "temperature"),
-        field="temperature_c",
-        state=AlertState.FIRING,
-        severity=Severity.WARNING,
-        worst=Severity.WARNING,
-        message="48.5 °C",
-        started_ns=1,
-        changed_ns=1,
-    )
-    point = point_of(alert, HistoryRow(1, Change.FIRING, alert.state, alert.severity, alert.message, "", ""))
-    tags, fields = SAMPLES["alert"]
-    assert point.key.measurement == "alert"
-    assert dict(point.key.tags) == tags
-    assert point.fields == fields
+def test_alerts_are_those_that_the_hub_has_written(filled: Filled) -> None:
+    (series,) = filled.ask("SELECT * FROM alert WHERE rule = 'too-hot'")
+    (row,) = (dict(zip(series["columns"], values, strict=True)) for values in series["values"])
+    of_it = {name: row[name] for name in ("node", "rule", "state", "severity", "change", "message")}
+    assert of_it == {
+        "node": DEVICE,
+        "rule": "too-hot",
+        "state": "firing",
+        "severity": "warning",
+        "change": "firing",
+        "message": "48.5 °C",
+    }
+    assert row["series"].startswith("temperature.temperature_c{")
+    assert row["id"] >= 1
+
+
+def test_an_alert_is_drawn_as_an_annotation(filled: Filled) -> None:
+    drawn = []
+    for dashboard in DASHBOARDS:
+        for annotation in dashboard["annotations"]["list"]:
+            if annotation.get("builtIn"):
+                continue
+            text = influxql(annotation["target"]["query"], filled.during, chosen(dashboard), variables(dashboard))
+            (series,) = filled.ask(text)
+            rows = [dict(zip(series["columns"], values, strict=True)) for values in series["values"]]
+            drawn += [(row[annotation["titleColumn"]], row[annotation["textColumn"]]) for row in rows]
+    assert ("too-hot", "48.5 °C") in drawn
 
 
 @pytest.mark.parametrize(("dashboard", "panel", "target"), targets("prometheus"))
