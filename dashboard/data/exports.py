@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Spreadsheets run text that starts with one of these as a formula.
 _FORMULA: Final = r"^[=+\-@\t\r]"
+_QUOTE: Final = pa.scalar("'")
+_EMPTY: Final = pa.scalar("")
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,13 @@ def _without_dictionaries(table: pa.Table) -> pa.Table:
 
 def _harmless(table: pa.Table) -> pa.Table:
     columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_string(column.type):
+    names = ["'" + name if re.match(_FORMULA, name) else name for name in table.column_names]
+    for name, column in zip(names, table.columns, strict=True):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             risky = pc.match_substring_regex(column, _FORMULA)
-            columns[name] = pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)
+            columns[name] = pc.if_else(
+                risky, pc.binary_join_element_wise(_QUOTE.cast(column.type), column, _EMPTY.cast(column.type)), column
+            )
         else:
             columns[name] = column
     return pa.table(columns)

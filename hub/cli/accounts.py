@@ -116,7 +116,10 @@ def rm(
 
 @group.command()
 def denials(context: typer.Context, as_json: _Json = False) -> None:
-    """Show who was turned away by the broker, newest first: wrong credentials, wrong client id, no MQTT."""
+    """Show who was turned away by the broker, newest first: wrong credentials, wrong client id, no MQTT.
+
+    With broker.record_denied also what an account was refused: topics, subscriptions, wills.
+    """
     from hub.api.schemas_accounts import Denial
     from hub.cli.client import connected
     from hub.cli.output import local_time, print_json, table
@@ -127,7 +130,7 @@ def denials(context: typer.Context, as_json: _Json = False) -> None:
     if as_json:
         print_json(found)
     elif not found:
-        print("Nobody was turned away since the hub started.")
+        print("Nobody was turned away.")
     else:
         rows = [
             (local_time(d.at), d.kind, printable(d.client) or "-", ", ".join(d.addresses) or "-", printable(d.text))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hub.broker.config import Place, loopback, render
-from hub.config import BrokerSettings
+from hub.config import BrokerMode, BrokerSettings
 from hub.config_lan import LanSettings
 from wire.errors import SettingsError
 
@@ -60,6 +60,17 @@ use_username_as_clientid true
 """
 
 
+DEBUG = """\
+log_type error
+log_type warning
+log_type notice
+log_type information
+log_type subscribe
+log_type debug
+log_timestamp false
+"""
+
+
 def keys(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines() if line and not line.startswith("#")]
 
@@ -81,7 +92,18 @@ def test_the_readme_explains_each_line(key: str) -> None:
 
 def test_the_readme_explains_nothing_that_is_not_there() -> None:
     rows = re.findall(r"^\| `([a-z_0-9]+)\b[^`]*` \|", README.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [row for row in rows if row not in keys(GOLDEN + NETWORK)] == []
+    assert [row for row in rows if row not in keys(GOLDEN + NETWORK + DEBUG)] == []
+
+
+def test_refusals_are_recorded_from_the_level_debug() -> None:
+    wanted = GOLDEN.replace("log_timestamp_format %Y-%m-%dT%H:%M:%S\n", DEBUG)
+    assert render(PLACE, BrokerSettings(record_denied=True), 14 * 86_400) == wanted
+    assert DEBUG in README.read_text(encoding="utf-8")
+
+
+def test_the_log_of_an_external_broker_cannot_be_read() -> None:
+    with pytest.raises(ValueError, match="record_denied"):
+        BrokerSettings(mode=BrokerMode.EXTERNAL, record_denied=True)
 
 
 def test_the_network_listeners_follow_the_one_on_loopback() -> None:
