@@ -6,6 +6,7 @@ browser ─▶ Gate ─┬─ /login /logout ─▶ Login ─▶ API: POST|DELET
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import socket
@@ -69,10 +70,20 @@ def run(settings: DashboardSettings) -> int:
             timeout_graceful_shutdown=_STOP_LIMIT_S,
             proxy_headers=False,
         )
-        # The first viewer should not wait for what all pages import; meanwhile the login is served already.
-        threading.Thread(target=importlib.import_module, args=("dashboard.main",), name="imports", daemon=True).start()
+        threading.Thread(target=_prepare, name="imports", daemon=True).start()
         _Server(config, f"http://{shown}:{port}").run(sockets=[listening])
     return 0
+
+
+def _prepare() -> None:
+    """Import what all pages need, so that the first viewer does not wait for it; the login is served meanwhile.
+
+    What is there then stays: Streamlit collects garbage after each drawing of each part, and to look through all
+    modules each time took four times as long as the drawing itself.
+    """
+    importlib.import_module("dashboard.main")
+    gc.collect()
+    gc.freeze()
 
 
 class _Server(uvicorn.Server):

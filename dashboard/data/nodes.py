@@ -50,7 +50,7 @@ def counts(nodes: Iterable[Document]) -> Counter[str]:
 def sparklines(traces: Iterable[Trace]) -> dict[str, list[float]]:
     """The values of each node's trace that has no tags."""
     return {
-        trace.node: [round(float(value), 1) for value in trace.values if np.isfinite(value)]
+        trace.node: np.round(trace.values[np.isfinite(trace.values)], 1).tolist()
         for trace in traces
         if not trace.tags and not isinstance(trace.values, list)
     }
