@@ -100,8 +100,8 @@ def test_what_ledger_and_rejects_hold_is_asked_at_each_scrape(tmp_path: Path) ->
 
 def test_requests_are_counted_by_their_status() -> None:
     metrics = Metrics()
-    for status in (200, 200, 404):
-        metrics.requested(status)
+    for code in (200, 200, 404):
+        metrics.requested(code)
     found = metrics.text().decode()
     assert 'iothub_http_requests_total{status="200"} 2.0' in found
     assert 'iothub_http_requests_total{status="404"} 1.0' in found

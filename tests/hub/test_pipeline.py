@@ -134,9 +134,9 @@ def test_what_arrives_during_a_write_becomes_one_group_and_two_groups_never_over
             assert [len(points) for points in bench.store.tried] == [1, 28]
             assert bench.link.acknowledged == [first, *others]
             assert bench.events[:29] == ["observe"] * 29, "at once, also while the store takes its time"
-            assert bench.events[29:] == ["store", "ledger", "acknowledge", "store", "ledger"] + [
-                "acknowledge"
-            ] * len(others)
+            assert bench.events[29:] == ["store", "ledger", "acknowledge", "store", "ledger"] + ["acknowledge"] * len(
+                others
+            )
 
     run(test)
 

@@ -162,8 +162,8 @@ def test_hostile_names_and_texts_come_back_as_they_were(influxd: Influxd, rows: 
         result = await store.write(batch)
         assert (result.accepted, result.rejected) == (len(batch), ())
         for (key, field), expected in points.items():
-            exactly = {"node": glob_of(key.node), "measurement": glob_of(key.measurement), "field": glob_of(field)}
-            (frame,) = await store.query(Query(SeriesFilter(tags=dict(key.tags), **exactly), 0, 2**62))
+            exactly = SeriesFilter(glob_of(key.node), glob_of(key.measurement), glob_of(field), dict(key.tags))
+            (frame,) = await store.query(Query(exactly, 0, 2**62))
             assert (frame.series.key, frame.values) == (key, [expected])
         for i, row in enumerate(rows):
             found = await store.logs(LogQuery(0, 2**62, node=glob_of(row[0]), source=row[1], text=row[5]))

@@ -8,7 +8,7 @@ import pytest
 
 from wire.errors import PayloadError, Reason
 from wire.formats.base import Context, Decoded, Limits, context
-from wire.formats.json import decode_json, decode_quickly
+from wire.formats.json import decode_json
 from wire.formats.times import timestamp_ns
 from wire.point import Point, SeriesKey, Value
 
@@ -294,18 +294,3 @@ def test_a_bad_sequence_number_is_refused_and_the_values_are_kept(seq: object) -
     decoded = decode({"values": {"a": 1}, "seq": seq})
     assert (decoded.points[0].fields, decoded.points[0].seq) == ({"a": 1.0}, None)
     assert [r.reason for r in decoded.refused] == [Reason.WRONG_SHAPE]
-
-
-@pytest.mark.parametrize(
-    "payload",
-    ['{"a":1,"b":2.5}', '{"ts":1763750000000,"values":{"a":1},"tags":{"x":"y"},"seq":4}', '{"values":{"a":1}}'],
-)
-def test_a_message_of_numbers_is_a_point_without_more_ado(payload: str) -> None:
-    found = decode_quickly(payload.encode(), context("n1", "room", Limits()), ARRIVAL_NS)
-    assert found == only(payload)
-
-
-@pytest.mark.parametrize("payload", ['{"a":true}', '[{"a":1}]', '{"values":{"a":"x"}}', '{"a":9007199254740993}'])
-def test_what_is_not_numbers_alone_is_decoded_all_the_same(payload: str) -> None:
-    found = decode_quickly(payload.encode(), context("n1", "room", Limits()), ARRIVAL_NS)
-    assert found == decode(payload)
