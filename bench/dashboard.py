@@ -4,8 +4,9 @@
     load ─▶ Mosquitto ─▶ hub                     ◀── ten Chromium  what ten viewers cost the ingest, and what one does
 
 A page is painted when what a viewer came for can be seen: the table, the chart, the form. Chromium has loaded the front
-end before (nobody logs in without), everything else is asked anew. The ingest runs as fast as it goes, by turns without
-and with viewers of Overview; their browsers are on this machine at the lowest priority, as viewers bring their own.
+end before (nobody logs in without), everything else is asked anew. The ingest runs as fast as it goes, by turns while
+ten viewers of Overview look and while they are stopped; their browsers take what processor time nobody else wants, as
+viewers bring their own.
 Making the history takes some minutes; ``--folder`` keeps it for six hours of further runs.
 """
 
@@ -44,6 +45,7 @@ _LOG_RECORDS: Final = 2_000
 _VIEWERS: Final = 10
 _LOOK_S: Final = 10.0
 _PULSE_S: Final = 20.0
+_PAUSE_S: Final = 3.0
 _READY: Final = "dashboard ready "
 #: What is wanted: seconds, and a share.
 LIMITS: Final = {"page": 2.5, "explore_1": 1.0, "explore_20": 2.0, "ingest_ratio": 0.9}
@@ -125,22 +127,35 @@ def _heard(port: int, nodes: int) -> Iterator[None]:
         thread.join()
 
 
-@contextlib.contextmanager
-def _viewers(url: str, token: str, count: int) -> Iterator[list[int]]:
-    """So many open Overviews; the list is filled at the end with how often each was drawn anew."""
-    argv = [sys.executable, "-m", "bench.viewers", url, token, str(count)]
-    redraws: list[int] = []
-    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        _line(process.stdout)
-        for each in psutil.Process(process.pid).children(recursive=True):
-            each.nice(19)
-        try:
-            yield redraws
-        finally:
-            if process.stdin is not None:
-                process.stdin.write("end\n")
-                process.stdin.flush()
-            redraws += json.loads(_line(process.stdout))
+class _Viewers:
+    """Open Overviews in a Chromium that uses what processor time nobody else wants."""
+
+    def __init__(self, url: str, token: str, count: int) -> None:
+        argv = [sys.executable, "-m", "bench.viewers", url, token, str(count)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        _line(self._process.stdout)
+        self._browsers = psutil.Process(self._process.pid).children(recursive=True)
+        for each in self._browsers:
+            os.sched_setscheduler(each.pid, os.SCHED_IDLE, os.sched_param(0))
+
+    def look_away(self) -> None:
+        """Stop them where they are."""
+        for each in self._browsers:
+            each.suspend()
+
+    def look(self) -> None:
+        """Go on."""
+        for each in self._browsers:
+            each.resume()
+        time.sleep(_PAUSE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._browsers:
+            each.resume()
+        self._process.communicate("end\n", timeout=60)
 
 
 def _ingest_rate(hub: HubProcess, port: int, messages: int, nodes: int) -> float:
@@ -181,19 +196,19 @@ def _with_viewers(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     _ingest_rate(hub, port, given.messages // 4, given.nodes)  # the series are made
-    without = [_ingest_rate(hub, port, given.messages, given.nodes)]
-    with _viewers(dashboard.url, token, 1):
+    with _Viewers(dashboard.url, token, 1):
         found["one_viewer"] = _cost(hub, dashboard, _LOOK_S)
-    with _viewers(dashboard.url, token, _VIEWERS) as redraws:
+    without, beside = [], []
+    with _Viewers(dashboard.url, token, _VIEWERS) as viewers:
         found["ten_viewers"] = _cost(hub, dashboard, _LOOK_S)
-        beside = [_ingest_rate(hub, port, given.messages, given.nodes) for _ in range(2)]
-    without.append(_ingest_rate(hub, port, given.messages, given.nodes))
-    return found | {
-        "ingest_without": without,
-        "ingest_beside": beside,
-        "ingest_ratio": statistics.mean(beside) / statistics.mean(without),
-        "redraws": redraws,
-    }
+        for _ in range(given.rounds):
+            viewers.look_away()
+            without.append(_ingest_rate(hub, port, given.messages, given.nodes))
+            viewers.look()
+            beside.append(_ingest_rate(hub, port, given.messages, given.nodes))
+    # Of neighbours: whatever else the machine does weighs on both.
+    ratio = statistics.median(one / other for one, other in zip(beside, without, strict=True))
+    return found | {"ingest_without": without, "ingest_beside": beside, "ingest_ratio": ratio}
 
 
 def measure(folder: Path, given: argparse.Namespace) -> dict[str, Any]:
@@ -245,7 +260,7 @@ def show(results: dict[str, Any]) -> None:
         if times := results.get(key):
             table.add_row(label, f"{statistics.median(times):.2f} s", f"{max(times):.2f} s", f"≤ {LIMITS[key]} s")
     if "ingest_ratio" in results:
-        without, beside = (statistics.mean(results[f"ingest_{which}"]) for which in ("without", "beside"))
+        without, beside = (statistics.median(results[f"ingest_{which}"]) for which in ("without", "beside"))
         table.add_row("ingest, nobody looks", f"{without:,.0f}/s", "", "")
         table.add_row("ingest, ten viewers", f"{beside:,.0f}/s", "", "")
         table.add_row("the one by the other", f"{results['ingest_ratio']:.3f}", "", f"≥ {LIMITS['ingest_ratio']}")

@@ -3,14 +3,13 @@
     python -m bench.viewers URL TOKEN COUNT
 
 opens Overview in COUNT contexts (own cookies, own cache, own WebSocket), says ``ready``, and holds them open until its
-standard input ends; then says how often each was drawn anew.
+standard input ends.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import shutil
 import sys
 import time
@@ -49,14 +48,6 @@ PAGES: Final = {
     "ingest": (_TABLE,),
     "admin": (_TABLE, _FORM),
 }
-#: How often the table of Overview was replaced or the time below it changed.
-_COUNT_REDRAWS: Final = """() => {
-  window.redraws = 0; let last = "";
-  setInterval(() => {
-    const now = [...document.querySelectorAll('[data-testid="stCaptionContainer"]')].map(e => e.textContent).join();
-    if (now !== last) { last = now; window.redraws++; }
-  }, 250);
-}"""
 _SPAN_DAYS: Final = """(days) => {
   const chart = document.querySelector('.js-plotly-plot');
   const x = chart?.data?.[0]?.x;
@@ -138,10 +129,8 @@ def main() -> None:
         pages = [viewer(browser, given.url, given.token).new_page() for _ in range(given.count)]
         for page in pages:
             paint_s(page, given.url, PAGES[""])
-            page.evaluate(_COUNT_REDRAWS)
         print("ready", flush=True)
         sys.stdin.readline()
-        print(json.dumps([page.evaluate("window.redraws") for page in pages]), flush=True)
 
 
 if __name__ == "__main__":

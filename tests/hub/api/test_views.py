@@ -86,7 +86,7 @@ def test_a_token_that_may_only_read_saves_nothing(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
             await api.parts.registry.users.add("ann", PASSWORD, Role.OPERATOR, api.clock())
-            token = await api.parts.registry.users.issue("ann", Scope.READ, api.clock(), None, name="program")
+            token = await api.parts.registry.users.issue("ann", Scope.READ, api.clock(), None, session=False)
             assert await save(api, {"Authorization": f"Bearer {token}"}, "mine") == 403
 
     asyncio.run(scenario())
