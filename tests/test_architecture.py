@@ -35,6 +35,7 @@ PLACES = {
     "numpy": ("hub/*", "dashboard/*", "bench/*"),
     "pandas": ("dashboard/*",),
     "plotly": ("dashboard/charts/*",),
+    "playwright": ("bench/viewers.py",),
     "pyarrow": ("hub/store/*", "hub/api/encoders.py", "dashboard/*", "bench/*"),
     "structlog": ("hub/*", "bench/*"),
     "pydantic_core": ("wire/settings_problems.py",),
