@@ -38,9 +38,14 @@ class Identity:
     token: str
 
     @property
+    def may_operate(self) -> bool:
+        """Whether to offer commands and what handles alerts; the API decides in the end."""
+        return self.role in ("operator", "admin") and self.scope in ("operate", "full")
+
+    @property
     def may_change(self) -> bool:
-        """Whether to offer what changes something; the API decides in the end."""
-        return self.role != "viewer" and self.scope == "full"
+        """Whether to offer what only administrators may."""
+        return self.role == "admin" and self.scope == "full"
 
 
 class Identities:

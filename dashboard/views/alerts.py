@@ -63,7 +63,7 @@ def _one() -> None:
             st.markdown(plain(alert["message"]))
             if alert["broken"]:
                 st.markdown(f"Broken link: **{alert['broken']}**. {plain(alert['broken_detail'])}")
-            if viewer().may_change:
+            if viewer().may_operate:
                 _actions(alert)
             _events(alert)
 
@@ -143,10 +143,10 @@ def _silences() -> None:
                 f"Rule **{plain(one['rule'])}** on **{plain(one['node'])}** until {clock(one['ends'], zone)}: "
                 f"{plain(one['why'])} ({plain(one['by'])})"
             )
-            ended = viewer().may_change and right.button("End", key=f"end silence {one['id']}")
+            ended = viewer().may_operate and right.button("End", key=f"end silence {one['id']}")
             if ended and act("DELETE", f"/silences/{one['id']}") is not None:
                 st.rerun()
-    if viewer().may_change:
+    if viewer().may_operate:
         _new_silence()
 
 

@@ -51,7 +51,7 @@ def _to_one() -> None:
     with st.form(f"send {node} {name}"):
         values = {field.name: _widget(field, f"{node} {name}") for field in fields}
         timeout = st.number_input("Seconds it may run", min_value=1, max_value=86_400, value=30)
-        send = st.form_submit_button("Send", type="primary", icon=":material/send:", disabled=not viewer().may_change)
+        send = st.form_submit_button("Send", type="primary", icon=":material/send:", disabled=not viewer().may_operate)
     if send:
         try:
             args = given(fields, values)
@@ -95,7 +95,7 @@ def _sent(number: str) -> None:
     if command["result"] is not None:
         st.json(command["result"])
     running = command["state"] not in _ENDED
-    if running and viewer().may_change and st.button("Cancel", icon=":material/cancel:"):
+    if running and viewer().may_operate and st.button("Cancel", icon=":material/cancel:"):
         act("POST", f"/commands/{number}/cancel")
 
 
@@ -121,7 +121,7 @@ def _to_many() -> None:
         stages = fourth.text_input("Stages", placeholder="1,10%,all", help="How many nodes have it after each stage.")
         failures = fifth.number_input("Stop after so many failures (0: never)", min_value=0, value=0)
         args = st.text_input("Arguments, as JSON", value="{}")
-        send = st.form_submit_button("Send to all", type="primary", disabled=not viewer().may_change)
+        send = st.form_submit_button("Send to all", type="primary", disabled=not viewer().may_operate)
     if send:
         _fleet([*chosen, *([pattern] if pattern else [])], name, args, stages, int(failures))
     if _RUN in st.session_state:
@@ -167,7 +167,7 @@ def _run(number: str) -> None:
         width="stretch",
         hide_index=True,
     )
-    if run["state"] == "running" and viewer().may_change and st.button("Stop"):
+    if run["state"] == "running" and viewer().may_operate and st.button("Stop"):
         act("POST", f"/fleet-runs/{number}/stop")
 
 
@@ -196,6 +196,8 @@ def _journal() -> None:
         hide_index=True,
         height=560,
     )
+    if viewer().role != "admin":
+        return
     head = fetch.document("/audit/head")
     st.caption(
         f"The journal has {head['number']:,} rows; its digest is `{head['digest'][:32]}…`. Keep it elsewhere: "

@@ -138,7 +138,7 @@ def _reject(row: Document) -> None:
     st.subheader(f"Message {whole['id']}")
     st.markdown(f"{plain(whole['topic'])} · **{plain(whole['reason'])}**: {plain(whole['detail'])}")
     st.code(hexdump(base64.b64decode(whole["payload"])), language=None)
-    if not viewer().may_change:
+    if not viewer().may_operate:
         return
     if st.button("Replay", icon=":material/replay:", help="Today's decoder has another go, at the original time."):
         outcome = act("POST", f"/rejects/{whole['id']}/replay")
