@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.data.zones import zone_or_utc
 from dashboard.errors import ApiAway, Refused, SignedOut
 from dashboard.session import PAUSED, client, refresh_s, run_every, viewer
 
@@ -48,7 +50,7 @@ def live_every(least_s: float, draw: Callable[P, None], *args: P.args, **kwargs:
     def guarded() -> None:
         with said():
             draw(*args, **kwargs)
-        st.caption(f"As of {datetime.now().astimezone():%H:%M:%S}")
+        st.caption(f"As of {datetime.now(ZoneInfo(zone_or_utc(st.context.timezone))):%H:%M:%S}")
 
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
@@ -71,11 +73,24 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
     return answer  # noqa: RET504  what is inside may end early
 
 
-#: Less room above the page, and figures that fit their boxes.
+#: Less room around the page, figures that fit their boxes, a button that looks like the others.
 _STYLE: Final = """<style>
-.stMainBlockContainer{padding-top:3rem;padding-bottom:2rem}
-[data-testid="stMetricValue"]{font-size:1.5rem}
+.stMainBlockContainer{padding:3rem 2rem 2rem}
+.stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
+[data-testid="stMetricValue"]{font-size:1.25rem}
+.sign-out button{font:inherit;font-size:.875rem;color:inherit;background:none;border:1px solid #8a8a8a;
+ border-radius:.5rem;padding:.35rem .8rem;cursor:pointer}
+.sign-out button:hover{border-color:#0b5cad}
+@media (max-width:640px){.stMainBlockContainer{padding:3.5rem 1rem 2rem}}
 </style>"""
+
+_ROW_PX: Final = 35
+_HEAD_PX: Final = 38
+
+
+def height(rows: int, most_px: int) -> int:
+    """Pixels of a table of so many rows: no empty ones below them, and no more than ``most_px``."""
+    return min(_HEAD_PX + _ROW_PX * max(rows, 1), most_px)
 
 
 def sidebar(who: Identity) -> None:
@@ -87,7 +102,10 @@ def sidebar(who: Identity) -> None:
         )
         st.caption(f"Signed in as **{_plain(who.user)}** ({who.role})")
         # A form, as only a POST may sign out: a link on another page must not.
-        st.html('<form method="post" action="/logout" target="_self"><button type="submit">Sign out</button></form>')
+        st.html(
+            '<form class="sign-out" method="post" action="/logout" target="_self">'
+            '<button type="submit">Sign out</button></form>'
+        )
 
 
 def _plain(text: str) -> str:

@@ -56,6 +56,7 @@ def lines(
     thresholds: Sequence[Line] = (),
     second_axis: Collection[str] = (),
     second_unit: str = "",
+    span: tuple[datetime, datetime] | None = None,
     zone: str = "UTC",
     height: int = _HEIGHT,
 ) -> go.Figure:
@@ -68,6 +69,7 @@ def lines(
         thresholds: horizontal lines.
         second_axis: ``measurement.field`` of what belongs on the right axis.
         second_unit: of the right axis.
+        span: what the time axis shows, with or without samples; as far as the samples go where it is missing.
         zone: whose wall clock the time axis shows.
         height: in pixels.
     """
@@ -116,11 +118,15 @@ def lines(
         margin={"l": 8, "r": 8, "t": 16, "b": 8},
         hovermode="x unified",
         showlegend=len(drawn) > 1,
-        legend={"orientation": "h", "y": -0.18},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "maxheight": 0.3},
         uirevision="kept",  # zoom and hidden traces outlive a redraw
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={"type": "date", "automargin": True},
+        xaxis={
+            "type": "date",
+            "automargin": True,
+            "range": [_wall(end, zone) for end in span] if span is not None else None,
+        },
         yaxis={"title": {"text": escaped(unit)}, "automargin": True, "zeroline": False},
     )
     if second_axis:

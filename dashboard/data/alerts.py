@@ -9,7 +9,7 @@ from dashboard.charts.lines import Band
 from dashboard.data.times import ago, duration, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 Document = dict[str, Any]
 
@@ -30,15 +30,21 @@ def row(alert: Document) -> Document:
     return {
         "Number": alert["id"],
         "Severity": SEVERITIES.get(alert["severity"], alert["severity"]),
-        "State": alert["state"] + (", flapping" if alert["flapping"] else ""),
         "Node": alert["node"],
         "Rule": alert["rule"],
-        "Message": alert["message"],
+        "State": alert["state"] + (", flapping" if alert["flapping"] else ""),
         "Fired": ago(fired),
         "Lasted": duration(_length_s(fired, resolved)),
         "Taken by": alert["assignee"] or alert["acknowledged_by"] or "",
+        "Message": alert["message"],
         "Silenced": "yes" if alert["silenced_until"] else "",
     }
+
+
+def concerning(alerts: Iterable[Document], measurement: str, fields: Collection[str]) -> list[Document]:
+    """Those alerts whose series is of one of these fields, each once."""
+    names = {f"{measurement}.{field}" for field in fields}
+    return list({one["id"]: one for one in alerts if one["series"].partition("{")[0] in names}.values())
 
 
 def bands(alerts: Iterable[Document]) -> list[Band]:

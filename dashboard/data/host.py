@@ -40,7 +40,7 @@ HOST: Final = (
 )
 _MOST_OTHERS: Final = 12
 #: Figures that need no chart on the first look.
-_PLAIN: Final = frozenset({"agent", "processes", "process", "users", "system", "outbox", "log"})
+_PLAIN: Final = frozenset({"agent", "processes", "process", "users", "system", "outbox", "log", "alert"})
 
 
 def panels(publishes: Iterable[Document]) -> list[Panel]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -116,12 +117,21 @@ def from_page(given: Mapping[str, list[str]]) -> Question:
         fields=tuple(given.get("f", ())),
         nodes=tuple(given.get("n", ())),
         tags=tuple(sorted((name.removeprefix(_TAG), one(name)) for name in given if name.startswith(_TAG))),
-        range=Range(one("from", "-1h"), one("to", "now")),
+        range=_range(one("from", "-1h"), one("to", "now")),
         fn=fn if fn in AGGREGATES else REDUCED,
         every=one("every"),
         second=tuple(given.get("second", ())),
         compare=one("compare") == "1",
     )
+
+
+def _range(start: str, stop: str) -> Range:
+    found = Range(start, stop)
+    try:
+        begin, end = found.instants(datetime.now(UTC))
+    except (ValueError, OverflowError):
+        return LAST_HOUR
+    return found if begin < end else LAST_HOUR
 
 
 def literal(text: str) -> str:

@@ -17,9 +17,10 @@ import streamlit as st
 
 from dashboard import fetch
 from dashboard.charts.lines import MOST_POINTS, lines
+from dashboard.data.alerts import bands, concerning
 from dashboard.data.exports import EXPORTS, export
-from dashboard.data.question import AGGREGATES, REDUCED, Question, from_page, literal
-from dashboard.data.ranges import CUSTOM, PRESETS, Range, absolute, instant
+from dashboard.data.question import Question, from_page, literal
+from dashboard.data.ranges import Range, absolute, instant
 from dashboard.data.statistics import statistics
 from dashboard.data.tables import rows_of
 from dashboard.data.traces import Trace, shifted, traces_of
@@ -27,6 +28,7 @@ from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import tabs
 from dashboard.session import client
+from dashboard.views.choosing import over, what
 from dashboard.views.saved import saved
 
 if TYPE_CHECKING:
@@ -34,11 +36,13 @@ if TYPE_CHECKING:
 
     from dashboard.client import Document, Params
 
+#: Alerts of more nodes than these would hide the lines.
+_MOST_BANDED = 3
+_MOST_ALERTS = 500
 #: More lines than this are no chart any more.
 _MOST_TRACES = 40
 #: Of these where nobody chose any.
 _MOST_NODES = 20
-_STEPS = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d")
 
 
 def page() -> None:
@@ -49,7 +53,7 @@ def page() -> None:
         st.info("Nothing is stored yet. As soon as a node publishes telemetry it can be explored here.")
         return
     asked = from_page({name: st.query_params.get_all(name) for name in st.query_params})
-    question = _range(_what(asked, known))
+    question = over(what(asked, known))
     st.query_params.from_dict(question.page())
     if (opened := saved("explore", question.page())) is not None:
         _go(from_page(opened))
@@ -57,92 +61,6 @@ def page() -> None:
         st.info("Choose at least one field.")
         return
     _answer(question)
-
-
-# -- what is asked -----------------------------------------------------------------------------------------------------
-
-
-def _what(asked: Question, known: dict[str, Document]) -> Question:
-    """Measurement, fields, nodes and tags."""
-    first, second, third = st.columns([2, 3, 3])
-    names = list(known)
-    measurement = first.selectbox(
-        "Measurement", names, index=names.index(asked.measurement) if asked.measurement in known else _favourite(names)
-    )
-    about = known[measurement]
-    fields = [one["field"] for one in about["fields"]]
-    wanted = [field for field in asked.fields if field in fields] or _first_fields(about)
-    chosen = second.multiselect("Fields", fields, default=wanted, key=f"fields {measurement}")
-    everyone = [one["node"] for one in fetch.items("/nodes", slow=True)]
-    nodes = third.multiselect(
-        "Nodes",
-        sorted({*everyone, *asked.nodes}),
-        default=list(asked.nodes),
-        placeholder=f"All that publish it ({about['nodes']})",
-    )
-    tags: list[tuple[str, str]] = []
-    if about["tags"]:
-        wanted_tags = dict(asked.tags)
-        for column, tag in zip(st.columns(max(len(about["tags"]), 3)), about["tags"], strict=False):
-            offered = ["", *tag["values"]]
-            given = wanted_tags.get(tag["tag"], "")
-            value = column.selectbox(
-                tag["tag"],
-                offered if given in offered else [*offered, given],
-                index=offered.index(given) if given in offered else len(offered),
-                format_func=lambda value: value or "all",
-                key=f"tag {measurement} {tag['tag']}",
-            )
-            if value:
-                tags.append((tag["tag"], value))
-    return dataclasses.replace(
-        asked, measurement=measurement, fields=tuple(chosen), nodes=tuple(nodes), tags=tuple(tags)
-    )
-
-
-def _range(asked: Question) -> Question:
-    """Range, aggregate, step, comparison and axes."""
-    first, second, third, fourth = st.columns([2, 2, 2, 2])
-    presets = [*PRESETS, CUSTOM]
-    shown = next((name for name, start in PRESETS.items() if asked.range == Range(start)), CUSTOM)
-    name = first.selectbox("Time range", presets, index=presets.index(shown))
-    chosen = Range(PRESETS[name]) if name != CUSTOM else asked.range
-    if name == CUSTOM:
-        chosen = _own_range(chosen)
-    fn = second.selectbox(
-        "Each point is",
-        AGGREGATES,
-        index=AGGREGATES.index(asked.fn),
-        help="Least and greatest keeps every peak. The others are one value for each step.",
-    )
-    every = ""
-    if fn == REDUCED:
-        third.selectbox("Step", ["automatic"], disabled=True)
-    else:
-        steps = list(dict.fromkeys([*_STEPS, *([asked.every] if asked.every else [])]))
-        every = third.selectbox("Step", steps, index=steps.index(asked.every) if asked.every in steps else 3)
-    right = fourth.multiselect(
-        "On the right axis", list(asked.fields), default=[field for field in asked.second if field in asked.fields]
-    )
-    compare = st.toggle("Compare with the period before", value=asked.compare)
-    return dataclasses.replace(asked, range=chosen, fn=fn, every=every, second=tuple(right), compare=compare)
-
-
-def _own_range(asked: Range) -> Range:
-    now = datetime.now(UTC)
-    try:
-        start, stop = asked.instants(now)
-    except ValueError:
-        start, stop = Range("-1h").instants(now)
-    left, right = st.columns(2)
-    begin = left.datetime_input("From (UTC)", value=start.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
-    end = right.datetime_input("To (UTC)", value=stop.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
-    if (begin, end) == (start.replace(tzinfo=None), stop.replace(tzinfo=None)):
-        return asked
-    return absolute(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
-
-
-# -- what is answered --------------------------------------------------------------------------------------------------
 
 
 def _answer(question: Question) -> None:
@@ -207,6 +125,8 @@ def _chart(question: Question, traces: Sequence[Trace], now: datetime) -> None:
         unit=_unit(left),
         second_axis={f"{question.measurement}.{field}" for field in question.second},
         second_unit=_unit(question.second),
+        bands=bands(_alerts(question, {trace.node for trace in traces})),
+        span=question.range.instants(now),
         zone=zone_or_utc(st.context.timezone),
         height=440,
     )
@@ -228,6 +148,15 @@ def _chart(question: Question, traces: Sequence[Trace], now: datetime) -> None:
         _go(dataclasses.replace(question, range=question.range.wider(now)))
     if ahead.button("Later", icon=":material/chevron_right:", width="stretch"):
         _go(dataclasses.replace(question, range=question.range.moved(now, 0.5)))
+
+
+def _alerts(question: Question, nodes: set[str]) -> list[Document]:
+    """What fired about these fields, for a few nodes."""
+    if len(nodes) > _MOST_BANDED:
+        return []
+    lately: Params = {"state": "all", "since": question.range.start}
+    found = [*fetch.items("/alerts", lately, most=_MOST_ALERTS), *fetch.items("/alerts", most=_MOST_ALERTS)]
+    return [one for one in concerning(found, question.measurement, question.fields) if one["node"] in nodes][:50]
 
 
 def _selected(event: Any) -> Range | None:
@@ -277,20 +206,6 @@ def _queries(question: Question) -> None:
     st.write("Over HTTP:")
     st.code("\n".join(question.curl(client().url)), language="shell")
     st.write("The address of this page shows this view to everybody who may see it.")
-
-
-def _favourite(names: Sequence[str]) -> int:
-    """What most hosts have, before what merely comes first in the alphabet."""
-    return names.index("cpu") if "cpu" in names else 0
-
-
-def _first_fields(about: Document) -> list[str]:
-    fields = [one["field"] for one in about["fields"]]
-    numbers = [one["field"] for one in about["fields"] if one["kind"] == "number"]
-    for usual in ("usage", "used_percent", "temperature", "value"):
-        if usual in fields:
-            return [usual]
-    return (numbers or fields)[:1]
 
 
 def _unit(fields: Sequence[str]) -> str:

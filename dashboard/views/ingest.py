@@ -47,7 +47,7 @@ def _chain() -> None:
     links = health["links"] or []
     for column, link in zip(st.columns(max(len(links), 1)), links, strict=False):
         sign = ":green-badge[:material/check: holds]" if link["ok"] else ":red-badge[:material/link_off: broken]"
-        with column.container(border=True):
+        with column.container(border=True, height="stretch"):
             st.markdown(f"**{link['name'].capitalize()}** {sign}")
             st.caption(plain(link["detail"]))
 

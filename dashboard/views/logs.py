@@ -8,7 +8,7 @@ from dashboard import fetch
 from dashboard.data.ranges import PRESETS
 from dashboard.data.times import clock
 from dashboard.data.zones import zone_or_utc
-from dashboard.frame import live, said
+from dashboard.frame import height, live, said
 
 _LEVELS = ("all", "debug", "info", "warning", "error", "critical")
 _MOST = 1_000
@@ -76,7 +76,7 @@ def records(*, node: str | None, level: str, text: str, start: str, most: int = 
         ],
         width="stretch",
         hide_index=True,
-        height=620,
+        height=height(len(found), 620),
         column_config={"Message": st.column_config.TextColumn(width="large")},
     )
     if len(found) == most:

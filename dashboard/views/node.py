@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from dashboard import fetch
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.charts.timeline import connections
 from dashboard.data import ledger
+from dashboard.data.alerts import bands, concerning
 from dashboard.data.host import inventory, panels, published
 from dashboard.data.nodes import SIGNS
 from dashboard.data.question import Question, literal
@@ -18,7 +20,7 @@ from dashboard.data.ranges import PRESETS, Range
 from dashboard.data.times import ago, clock, duration
 from dashboard.data.traces import traces_of
 from dashboard.data.zones import zone_or_utc
-from dashboard.frame import live, plain, tabs
+from dashboard.frame import height, live, plain, tabs
 from dashboard.views.logs import records
 
 if TYPE_CHECKING:
@@ -26,11 +28,15 @@ if TYPE_CHECKING:
     from dashboard.data.host import Panel
 
 
+#: More coloured stretches than these hide the lines.
+_MOST_BANDS = 50
+
+
 def page() -> None:
     """Draw the page."""
     st.title("Node")
     if (given := st.query_params.get("node")) is not None:
-        fetch.ahead([fetch.of_document(_path(given)), fetch.of_items("/alerts", {"node": given})])
+        fetch.ahead([fetch.of_document(_path(given)), fetch.of_items("/alerts", {"node": literal(given)})])
     nodes = sorted(node["node"] for node in fetch.items("/nodes", slow=True))
     if not nodes:
         st.info("No node is known yet: `iothub nodes add NAME` makes the first.")
@@ -69,15 +75,15 @@ def _path(node: str) -> str:
 
 
 def _head(node: str) -> None:
-    about = fetch.document(_path(node))
-    offset = about["clock_offset_s"]
+    found = fetch.document(_path(node))
+    offset = found["clock_offset_s"]
     columns = st.columns(5)
-    columns[0].metric("State", SIGNS.get(about["contact"], about["contact"]), border=True)
-    columns[1].metric("Last seen", ago(about["last_seen"]), border=True)
-    columns[2].metric("Since", ago(about["since"]), border=True, help=f"Why: {about['reason'] or 'unknown'}")
+    columns[0].metric("State", SIGNS.get(found["contact"], found["contact"]), border=True)
+    columns[1].metric("Last seen", ago(found["last_seen"]), border=True)
+    columns[2].metric("Since", ago(found["since"]), border=True, help=f"Why: {found['reason'] or 'unknown'}")
     columns[3].metric("Clock", "–" if offset is None else f"{offset:+.2f} s", border=True, help="Ahead of the hub's.")
-    columns[4].metric("Series", f"{about['series_total']:,}", border=True)
-    for alert in fetch.items("/alerts", {"node": node}):
+    columns[4].metric("Series", f"{found['series_total']:,}", border=True)
+    for alert in fetch.items("/alerts", {"node": literal(node)}):
         st.warning(
             f"**{plain(alert['rule'])}** ({alert['severity']}): {plain(alert['message'])}", icon=":material/warning:"
         )
@@ -89,36 +95,47 @@ def _charts(node: str, start: str) -> None:
         st.info("This node has published no numbers yet.")
         return
     asked = [_asked(node, panel, start) for panel in shown]
-    fetch.ahead(fetch.of_table(params) for questions in asked for params in questions)
+    lately: Params = {"node": literal(node), "state": "all", "since": start}
+    fetch.ahead(
+        [*(fetch.of_table(params) for questions in asked for params in questions), fetch.of_items("/alerts", lately)]
+    )
+    fired = [*fetch.items("/alerts", lately), *fetch.items("/alerts", {"node": literal(node)})]
     for left in range(0, len(shown), 2):
         for column, panel in zip(st.columns(2), shown[left : left + 2], strict=False):
             with column:
-                _panel(node, panel, start)
+                _panel(node, panel, start, concerning(fired, panel.measurement, panel.fields))
 
 
 def _asked(node: str, panel: Panel, start: str) -> list[Params]:
     return Question(panel.measurement, panel.fields, (node,), range=Range(start)).requests(points=MOST_POINTS // 4)
 
 
-def _panel(node: str, panel: Panel, start: str) -> None:
+def _panel(node: str, panel: Panel, start: str, alerts: list[Document]) -> None:
     st.markdown(f"**{plain(panel.title)}**")
     traces = [trace for params in _asked(node, panel, start) for trace in traces_of(fetch.table(params))]
     if not traces:
         st.caption("Nothing in this range.")
         return
-    figure = lines(traces, unit=panel.unit, zone=zone_or_utc(st.context.timezone), height=260)
+    figure = lines(
+        traces,
+        unit=panel.unit,
+        bands=bands(alerts[:_MOST_BANDS]),
+        span=Range(start).instants(datetime.now(UTC)),
+        zone=zone_or_utc(st.context.timezone),
+        height=260,
+    )
     st.plotly_chart(
         figure, width="stretch", key=f"{node} {panel.title}", config={"displaylogo": False, "displayModeBar": False}
     )
 
 
 def _published(node: str) -> None:
-    about = fetch.document(_path(node))
+    found = fetch.document(_path(node))
     zone = zone_or_utc(st.context.timezone)
-    rows = published(about["publishes"], zone)
-    st.dataframe(rows, width="stretch", hide_index=True, height=600)
-    if about["series_total"] > len(rows):
-        st.caption(f"The first {len(rows):,} of {about['series_total']:,} series.")
+    rows = published(found["publishes"], zone)
+    st.dataframe(rows, width="stretch", hide_index=True, height=height(len(rows), 600))
+    if found["series_total"] > len(rows):
+        st.caption(f"The first {len(rows):,} of {found['series_total']:,} series.")
 
 
 def _connections(node: str) -> None:

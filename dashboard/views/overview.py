@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import fetch
 from dashboard.data import nodes as node_rows
 from dashboard.data.traces import traces_of
-from dashboard.frame import live, live_every, plain
+from dashboard.frame import height, live, live_every, plain
 
 if TYPE_CHECKING:
     from dashboard.client import Params
@@ -81,7 +81,7 @@ def _nodes() -> None:
         table,
         width="stretch",
         hide_index=True,
-        height=min(38 + 35 * table.num_rows, 640),
+        height=height(table.num_rows, 640),
         column_config={
             "Node": st.column_config.LinkColumn(display_text=r"node=(.*)$", width="medium"),
             "CPU, last hour": st.column_config.LineChartColumn(y_min=0, y_max=100, width="medium"),

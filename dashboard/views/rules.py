@@ -17,7 +17,7 @@ from dashboard.data.times import clock, duration
 from dashboard.data.traces import traces_of
 from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
-from dashboard.frame import act, plain, said
+from dashboard.frame import act, height, plain, said
 from dashboard.session import viewer
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def page() -> None:
         ],
         width="stretch",
         hide_index=True,
-        height=min(38 + 35 * max(len(found), 1), 320),
+        height=height(len(found), 320),
     )
     names = [*found, _NEW]
     wanted = st.query_params.get("rule", names[0])
