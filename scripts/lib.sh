@@ -6,6 +6,7 @@
 #   need_packages NAMES  .venv has the extras of pyproject.toml, as pinned in constraints.txt; quick when nothing changed
 #   need_mosquitto       the broker and its command line clients are installed
 #   need_databases       the time-series databases that tests write to are installed
+#   need_chromium        the browser that tests look at pages with is installed
 #   need_systemd_analyze what checks systemd's units is installed, where it can be
 
 set -euo pipefail
@@ -129,6 +130,13 @@ need_databases() {
     [ "$had_victoria" = true ] || as_root systemctl disable --now victoria-metrics >&2 ||
       say "Could not stop the package's own VictoriaMetrics"
   fi
+}
+
+need_chromium() {
+  if has chromium; then return; fi
+  # Letters of all pages: without a font the browser draws boxes.
+  apt_install chromium fonts-dejavu-core ||
+    die "Chromium is missing, which tests look at pages with; on Debian, as root: apt-get install chromium fonts-dejavu-core"
 }
 
 need_systemd_analyze() {

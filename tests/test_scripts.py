@@ -113,6 +113,19 @@ def test_who_cannot_install_the_databases_is_told_how(clone: Path) -> None:
     assert "apt-get install influxdb victoria-metrics" in done.stderr
 
 
+def test_the_browser_of_tests_is_installed_only_where_it_is_missing(clone: Path) -> None:
+    there = bash(clone, 'has() { true; }; apt_install() { echo "apt $*" >> calls; }; need_chromium')
+    assert (there.returncode, calls(clone)) == (0, [])
+    missing = bash(clone, 'has() { false; }; apt_install() { echo "apt $*" >> calls; }; need_chromium')
+    assert (missing.returncode, calls(clone)) == (0, ["apt chromium fonts-dejavu-core"])
+
+
+def test_who_cannot_install_the_browser_is_told_how(clone: Path) -> None:
+    done = bash(clone, "has() { false; }; apt_install() { false; }; need_chromium")
+    assert done.returncode == 1
+    assert "apt-get install chromium" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("system", "tool", "advice"),
     [
