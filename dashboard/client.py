@@ -23,6 +23,8 @@ Document = dict[str, Any]
 Params = dict[str, str | int | float | bool | None]
 
 _TIMEOUT: Final = httpx.Timeout(20.0, connect=3.0, read=60.0)
+#: The login page waits no longer to learn what it may offer; the form for passwords is on it anyway.
+_LOGIN_PAGE_S: Final = 12.0
 _log: Final = logging.getLogger("dashboard")
 #: Most that the API puts on one page.
 _PAGE: Final = 1000
@@ -102,6 +104,22 @@ class Client:
         """
         body = {"user": user, "password": password, "scope": "full"}
         response = self._request("POST", PREFIX + "/token", json=body, headers=self._came_from(address))
+        if response.is_error:
+            raise _refusal(response)
+        return _document(response)
+
+    def oidc(self) -> Document | None:
+        """Where people log in who have no password at the hub; None: nowhere."""
+        response = self._request("GET", PREFIX + "/token/oidc", timeout=_LOGIN_PAGE_S)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if response.is_error:
+            raise _refusal(response)
+        return _document(response)
+
+    def log_in_oidc(self, body: Mapping[str, str], address: str = "") -> Document:
+        """As :meth:`log_in`, with what the browser brought back from there."""
+        response = self._request("POST", PREFIX + "/token/oidc", json=body, headers=self._came_from(address))
         if response.is_error:
             raise _refusal(response)
         return _document(response)

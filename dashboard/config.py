@@ -36,6 +36,8 @@ class DashboardSettings(_Section):
     refresh: Annotated[Duration, Field(ge=0.5, le=3600)] = 2.0
     #: Cookies for TLS only; turn it on where a proxy with TLS stands before the dashboard.
     secure_cookies: bool = False
+    #: Address of the dashboard as browsers see it, where a proxy hides it; a login elsewhere sends them back there.
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s?#]+)?$")
 
 
 class Settings(_Section):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from dashboard.identity import Identities
 
-_OPEN: Final = frozenset({"/login", "/logout", "/_stcore/health"})
+_OPEN: Final = frozenset({"/login", "/login/oidc", "/login/callback", "/logout", "/_stcore/health"})
 _SIGNED_OUT: Final = 4401
 _AWAY: Final = 1013
 _FOREIGN: Final = 4403

@@ -1,6 +1,7 @@
 """``/login`` and ``/logout``: the password goes to the API, its token comes back as an HttpOnly cookie.
 
 GET  /login   form, with a token against forged requests (cookie and field must agree)
+              and, where the API offers it, the way to a login elsewhere (oidc.py)
 POST /login   API: POST token ─▶ cookie, on to where one wanted to go
 POST /logout  API: DELETE token ─▶ cookie dropped
 """
@@ -21,11 +22,12 @@ from starlette.routing import Route
 from dashboard.errors import ApiAway, Refused, SignedOut
 from dashboard.identity import COOKIE
 from dashboard.markup import document, login_form
+from dashboard.oidc import OidcLogin
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from dashboard.client import Client
+    from dashboard.client import Client, Document
     from dashboard.identity import Identities
 
 _CSRF: Final = "iothub_csrf"
@@ -35,18 +37,28 @@ _FORM_LIFETIME_S: Final = 3600
 
 
 class Login:
-    """The two routes.
+    """The routes that are open to all.
 
     Args:
         client: of the API.
         identities: told about logouts.
         secure: whether cookies are for TLS only.
+        public_url: address of the dashboard as browsers see it; empty: that of each request.
     """
 
-    def __init__(self, client: Client, identities: Identities, *, secure: bool) -> None:
+    def __init__(self, client: Client, identities: Identities, *, secure: bool, public_url: str = "") -> None:
         self._client = client
         self._identities = identities
         self._secure = secure
+        self._oidc = OidcLogin(
+            client,
+            fail=lambda request, following, wrong, code: self._form(request, following, wrong=wrong, code=code),
+            succeed=self._signed_in,
+            safe_path=_safe_path,
+            address=_address,
+            public_url=public_url,
+            secure=secure,
+        )
 
     def routes(self) -> list[Route]:
         """For the application."""
@@ -54,10 +66,11 @@ class Login:
             Route("/login", self._show, methods=["GET"]),
             Route("/login", self._log_in, methods=["POST"]),
             Route("/logout", self._log_out, methods=["POST"]),
+            *self._oidc.routes(),
         ]
 
     async def _show(self, request: Request) -> Response:
-        return self._form(request, _safe_path(request.query_params.get("next", "")))
+        return await self._form(request, _safe_path(request.query_params.get("next", "")))
 
     async def _log_in(self, request: Request) -> Response:
         given = await _fields(request)
@@ -65,12 +78,17 @@ class Login:
             return Response("The form is too large.", 413)
         following, user = _safe_path(given.get("next", "")), given.get("user", "")
         if not self._is_ours(request, given):
-            return self._form(request, following, user=user, wrong="The form was too old: please try again.", code=403)
+            return await self._form(
+                request, following, user=user, wrong="The form was too old: please try again.", code=403
+            )
         try:
             token = await asyncio.to_thread(self._client.log_in, user, given.get("password", ""), _address(request))
         except (Refused, ApiAway) as error:
             code = error.status if isinstance(error, Refused) else 503
-            return self._form(request, following, user=user, wrong=str(error), code=code)
+            return await self._form(request, following, user=user, wrong=str(error), code=code)
+        return self._signed_in(token, following)
+
+    def _signed_in(self, token: Document, following: str) -> Response:
         answer = RedirectResponse(following, 303)
         left_s = (datetime.fromisoformat(token["expires"]) - datetime.now(UTC)).total_seconds()
         answer.set_cookie(
@@ -98,9 +116,18 @@ class Login:
         answer.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=self._secure)
         return answer
 
-    def _form(self, request: Request, following: str, *, user: str = "", wrong: str = "", code: int = 200) -> Response:
+    async def _form(
+        self, request: Request, following: str, *, user: str = "", wrong: str = "", code: int = 200
+    ) -> Response:
+        try:
+            offered = str((await asyncio.to_thread(self._client.oidc) or {}).get("name", ""))
+        except (Refused, ApiAway) as error:
+            # The form for passwords is shown all the same: the hub itself says whether it answers.
+            offered, wrong = "", wrong or (str(error) if isinstance(error, Refused) else "")
         csrf = request.cookies.get(_CSRF) or secrets.token_urlsafe(32)
-        answer = HTMLResponse(document("Log in", login_form(csrf, following, user=user, wrong=wrong)), code)
+        answer = HTMLResponse(
+            document("Log in", login_form(csrf, following, user=user, wrong=wrong, offered=offered)), code
+        )
         answer.headers["Cache-Control"] = "no-store"
         answer.set_cookie(_CSRF, csrf, max_age=_FORM_LIFETIME_S, httponly=True, samesite="strict", secure=self._secure)
         return answer

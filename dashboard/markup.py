@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from typing import Final
+from urllib.parse import quote
 
 _STYLE: Final = """
 :root{color-scheme:light dark}
@@ -18,6 +19,10 @@ input{width:100%;font:inherit;padding:.6rem .7rem;border:1px solid #767676;borde
 button{margin-top:1.5rem;width:100%;font:inherit;font-weight:600;padding:.7rem;border:0;border-radius:.4rem;
  background:#0b5cad;color:#fff;cursor:pointer}
 button:hover{background:#094a8c}
+.or{text-align:center;margin:.8rem 0;color:GrayText}
+a.button{display:block;text-align:center;text-decoration:none;font-weight:600;padding:.65rem;
+ border:1px solid #767676;border-radius:.4rem;color:CanvasText}
+a.button:hover{background:ButtonFace}
 :focus-visible{outline:3px solid #e69f00;outline-offset:2px}
 .wrong{border-left:4px solid #c62828;padding:.5rem .8rem;margin:0 0 1rem}
 .hint{color:GrayText;font-size:.9rem}
@@ -36,8 +41,14 @@ def document(title: str, body: str, *, refresh_s: int | None = None) -> str:
     )
 
 
-def login_form(csrf: str, following: str, *, user: str = "", wrong: str = "") -> str:
-    """The body of the login page."""
+def login_form(csrf: str, following: str, *, user: str = "", wrong: str = "", offered: str = "") -> str:
+    """The body of the login page; ``offered``: the name of another place to log in, empty where there is none."""
+    elsewhere = (
+        f'<p class="or">or</p><a class="button" href="/login/oidc?next={quote(following, safe="")}">'
+        f"Log in with {html.escape(offered)}</a>"
+        if offered
+        else ""
+    )
     said = f'<p class="wrong" role="alert">{html.escape(wrong)}</p>' if wrong else ""
     focus = ("", " autofocus") if user else (" autofocus", "")
     return (
@@ -52,5 +63,6 @@ def login_form(csrf: str, following: str, *, user: str = "", wrong: str = "") ->
         '<input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" '
         f"required{focus[1]}>"
         '<button type="submit">Log in</button></form>'
+        f"{elsewhere}"
         '<p class="hint">The first start of the hub printed the password of user admin.</p>'
     )

@@ -1,6 +1,6 @@
 """One uvicorn process: the login, the gate, and Streamlit behind it.
 
-browser ─▶ Gate ─┬─ /login /logout ─▶ Login ─▶ API: POST|DELETE token
+browser ─▶ Gate ─┬─ /login… /logout ─▶ Login ─▶ API: POST|DELETE token
                  └─ everything else, with a valid cookie only ─▶ Streamlit ─▶ main.py ─▶ API with the viewer's token
 """
 
@@ -42,7 +42,7 @@ def application(settings: DashboardSettings, client: Client) -> ASGIApp:
     os.environ[CA_FILE] = str(settings.api_ca_file or "")
     os.environ[REFRESH] = str(settings.refresh)
     identities = Identities(client)
-    login = Login(client, identities, secure=settings.secure_cookies)
+    login = Login(client, identities, secure=settings.secure_cookies, public_url=settings.public_url)
     app: ASGIApp = st.App(
         _SCRIPT, routes=[*login.routes(), *shell_routes()], middleware=[Middleware(Gate, identities=identities)]
     )

@@ -16,6 +16,7 @@ from hub.config_alerts import AlertSettings, StatsSettings
 from hub.config_commands import CommandSettings
 from hub.config_lan import LanSettings
 from hub.config_notify import NotifySettings
+from hub.config_oidc import OidcSettings
 from hub.config_rules import RuleSettings
 from wire.formats import FORMATS
 from wire.settings import Duration, Host, MqttSettings, NodeId, Secret, TopicFilter
@@ -184,6 +185,7 @@ class ApiSettings(_Section):
     max_rows: int = Field(default=1_000_000, ge=1)
     #: File whose only line is a token that may read ``/metrics`` and nothing else.
     metrics_token_file: Path | None = None
+    oidc: OidcSettings = OidcSettings()
 
 
 def _known_format(name: str) -> str:

@@ -44,6 +44,7 @@ from hub.metrics import Metrics
 from hub.nodes.local import dashboard_secret, ensure_local_access
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
+from hub.oidc import Oidc
 from hub.outcomes import tell
 from hub.paths import StatePaths
 from hub.pipeline import Pipeline
@@ -185,6 +186,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
             certificates=lan.certificates,
             denials=lambda: watch.denials.newest,
             dashboard_secret=dashboard_secret(paths),
+            oidc=Oidc(settings.api.oidc) if settings.api.oidc.enabled else None,
             people=People(for_admin(settings, paths)) if manages_accounts(settings, paths) else None,
             broker=Broker(host=mqtt.host, port=mqtt.port, tls=mqtt.tls, root=mqtt.root),
         )

@@ -1,6 +1,7 @@
 """The HTTP application: routes, who may use them, and how errors look.
 
 /api/v1/token (POST)                    open, rate limited
+/api/v1/token/oidc                      open; POST rate limited
 /api/v1/live                            WebSocket; header or first frame carries the token
 /api/v1/…                               bearer token; who may what: ``hub/nodes/callers.py``
 /health  /metrics  /docs  /openapi.json see ``auth.py``; the last two say nothing that is secret
@@ -26,6 +27,7 @@ from hub.api import (
     measurements,
     nodes,
     notify,
+    oidc,
     problems,
     query,
     rejects,
@@ -98,6 +100,7 @@ def create_app(parts: Parts) -> FastAPI:
 
     open_api = APIRouter(prefix=PREFIX, dependencies=[Depends(known_parameters)], responses=_ERRORS)
     open_api.include_router(token.login)
+    open_api.include_router(oidc.router)
     closed_api = APIRouter(
         prefix=PREFIX, dependencies=[Depends(required_caller), Depends(known_parameters)], responses=_ERRORS
     )

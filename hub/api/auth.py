@@ -1,9 +1,9 @@
 """Who asks: opaque bearer tokens, looked up by their hash at every request.
 
-Everything below ``/api/v1`` but ``POST token`` needs one. ``/health`` answers tersely without. ``/metrics`` needs one
-unless the client is on this machine and speaks to it directly (no proxy between, and addressed by a loopback name, so
-that a page in a browser cannot reach it through a name of its own); ``api.metrics_token_file`` holds one that opens
-nothing else.
+Everything below ``/api/v1`` but ``POST token`` and ``token/oidc`` needs one. ``/health`` answers tersely without.
+``/metrics`` needs one unless the client is on this machine and speaks to it directly (no proxy between, and addressed
+by a loopback name, so that a page in a browser cannot reach it through a name of its own); ``api.metrics_token_file``
+holds one that opens nothing else.
 """
 
 import hmac

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hub.live import Live
     from hub.nodes.presence import Presence
     from hub.nodes.registry import Registry
+    from hub.oidc import Oidc
     from hub.rejects import Reject, Rejects, ReplayOutcome
     from hub.store.base import Store
     from hub.tls.certificates import Certificates
@@ -127,6 +128,10 @@ class Parts:
     )
     #: For it the dashboard is believed where people come from; empty: it is not.
     dashboard_secret: str = ""
+    #: Where people log in who have no password here; None: nowhere.
+    oidc: Oidc | None = None
+    #: Failed logins there, by address: they leave those with a password alone.
+    oidc_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
     #: Attempts to join, by address.
     join_limiter: LoginLimiter = field(default_factory=lambda: LoginLimiter(time.monotonic))
 

@@ -36,6 +36,8 @@ class User(BaseModel):
     #: Sessions and API tokens that are valid.
     tokens: int
     last_login: Time | None
+    #: The OpenID Connect issuer where it logs in, and which says its role; null: it is known here alone.
+    issuer: str | None = None
 
 
 class NewUser(_Body):

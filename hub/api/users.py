@@ -61,6 +61,8 @@ async def change_user(name: str, wanted: UserChange, parts: PartsOf, caller: Cha
     """Change role, access groups or password, in force at once. A new password ends all sessions and tokens."""
     row = await _row(name, parts)
     _check_not_local(name)
+    if row.issuer is not None and wanted.password is not None:
+        raise ProblemError(409, f"{name!r} logs in at {row.issuer} and can have no password here.", kind="oidc-user")
     role = Role(wanted.role) if wanted.role is not None else None
     regroup = "groups" in wanted.model_fields_set
     if regroup:
@@ -156,4 +158,5 @@ def _user(row: UserRow) -> User:
         has_password=row.has_password,
         tokens=row.tokens,
         last_login=iso_or_none(row.last_login_ns),
+        issuer=row.issuer,
     )

@@ -15,6 +15,7 @@ from hub.nodes.database import Database, RegistryError
 from hub.nodes.folding import fold
 from hub.nodes.joins import Joins
 from hub.nodes.model import ConnectionRow, Contact, NodeRow, Standing
+from hub.nodes.oidc_users import OidcUsers
 from hub.nodes.tables import CONNECTIONS, NODE_GROUPS, NODES
 from hub.nodes.user_lists import UserLists
 from hub.nodes.user_tables import nodes_in
@@ -69,6 +70,7 @@ class Registry:
         self._connected: set[str] = set()
         self.users = Users(self.database, hasher or PasswordHasher())
         self.user_lists = UserLists(self.database)
+        self.oidc_users = OidcUsers(self.database, self.users.revision)
         self.joins = Joins(self.database)
 
     async def __aenter__(self) -> Self:

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from hub.nodes.callers import Role, Scope
 from hub.nodes.tables import LOGINS, TOKENS, USERS
-from hub.nodes.user_tables import ACCESS, TOKEN_FACTS
+from hub.nodes.user_tables import ACCESS, OIDC_USERS, TOKEN_FACTS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,6 +29,8 @@ class UserRow(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] | None
     tokens: int
     last_login_ns: int | None
+    #: The OpenID Connect issuer that vouches for it; None: it is known here alone.
+    issuer: str | None = None
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -71,8 +73,9 @@ class UserLists:
             .subquery()
         )
         chosen = (
-            select(USERS, ACCESS.c.groups, tokens.c.n, logins.c.at_ns)
+            select(USERS, ACCESS.c.groups, OIDC_USERS.c.issuer, tokens.c.n, logins.c.at_ns)
             .outerjoin(ACCESS, ACCESS.c.user == USERS.c.name)
+            .outerjoin(OIDC_USERS, OIDC_USERS.c.user == USERS.c.name)
             .outerjoin(tokens, tokens.c.user == USERS.c.name)
             .outerjoin(logins, logins.c.user == USERS.c.name)
             .order_by(USERS.c.name)
@@ -88,6 +91,7 @@ class UserLists:
                     groups=tuple(row.groups) if row.groups is not None else None,
                     tokens=row.n or 0,
                     last_login_ns=row.at_ns,
+                    issuer=row.issuer,
                 )
                 for row in connection.execute(chosen)
             ]

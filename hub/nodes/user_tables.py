@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, select
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Integer, String, Table, UniqueConstraint, select
 
 from hub.nodes.tables import METADATA, NODE_GROUPS
 
@@ -37,6 +37,17 @@ TOKEN_FACTS: Final = Table(
     #: Where the login came from.
     Column("address", String(64), nullable=False),
     sqlite_autoincrement=True,
+)
+
+#: Users whom an OpenID Connect issuer vouches for; they have no password.
+OIDC_USERS: Final = Table(
+    "oidc_users",
+    METADATA,
+    Column("user", ForeignKey("users.name", ondelete="CASCADE"), primary_key=True),
+    Column("issuer", String(400), nullable=False),
+    #: What the issuer never gives to another person; names may change hands.
+    Column("subject", String(255), nullable=False),
+    UniqueConstraint("issuer", "subject"),
 )
 
 

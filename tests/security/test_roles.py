@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.support.api import Api
 
-OPEN = {("POST", "/api/v1/token")}
+OPEN = {("POST", "/api/v1/token"), ("POST", "/api/v1/token/oidc")}
 #: What users may do for themselves, whatever their role.
 OWN = {
     ("DELETE", "/api/v1/token"),

@@ -24,6 +24,7 @@ from hub.nodes.callers import Role, Scope
 from hub.nodes.database import sqlite_url
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
+from hub.oidc import Oidc
 from hub.paths import StatePaths
 from hub.rejects import Rejects
 from hub.store.memory import MemoryStore
@@ -183,6 +184,7 @@ async def running_api(
             certificates=certificates,
             clock_offset_s=clock_offset_s,
             clock_ns=clock,
+            oidc=Oidc(settings.api.oidc) if settings is not None and settings.api.oidc.enabled else None,
         )
         await registry.users.add("admin", PASSWORD, Role.ADMIN, clock())
         token = await registry.users.issue("admin", Scope.FULL, clock(), None)

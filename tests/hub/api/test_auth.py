@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 S = 1_000_000_000
 
 #: What may be used without a token. Think twice before adding to it.
-OPEN = {("POST", "/api/v1/token"), ("GET", "/health")}
+OPEN = {("POST", "/api/v1/token"), ("GET", "/api/v1/token/oidc"), ("POST", "/api/v1/token/oidc"), ("GET", "/health")}
 #: What may be used without a token from this machine only.
 LOCAL = {("GET", "/metrics")}
 
