@@ -79,10 +79,15 @@ _STYLE: Final = """<style>
 .stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
 [data-testid="stCaptionContainer"],[data-testid="stCaptionContainer"] p{color:inherit}
 [data-testid="stMetricValue"]{font-size:1.25rem}
+.stTabs [aria-selected="true"]{color:inherit!important}
 .sign-out button{font:inherit;font-size:.875rem;color:inherit;background:none;border:1px solid #8a8a8a;
  border-radius:.5rem;padding:.35rem .8rem;cursor:pointer}
 .sign-out button:hover{border-color:#0b5cad}
-@media (max-width:640px){.stMainBlockContainer{padding:3.5rem 1rem 2rem}}
+@media (max-width:640px){
+ .stMainBlockContainer{padding:3.5rem 1rem 2rem}
+ .stColumn:has([data-testid="stMetric"]){min-width:calc(50% - .5rem);flex:1 1 calc(50% - .5rem)}
+ .stColumn:not(:has(.stElementContainer)){display:none}
+}
 </style>"""
 
 _ROW_PX: Final = 35

@@ -27,6 +27,8 @@ SEVERITY_COLOURS: Final = {"info": "#56b4e9", "warning": "#e69f00", "critical": 
 #: Most points of one trace: more than a screen has columns.
 MOST_POINTS: Final = 2_000
 _HEIGHT: Final = 380
+_LABEL_PX: Final = 14
+_LABELS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -94,17 +96,18 @@ def lines(
                 hovertemplate="%{y:.6g}" + (f" {escaped(second_unit if on_second else unit)}"),
             )
         )
-    for band in bands:
+    for number, band in enumerate(bands):
         figure.add_vrect(
-            x0=_wall(band.start, zone),
+            x0=_wall(max(band.start, span[0]) if span is not None else band.start, zone),
             x1=_wall(band.stop, zone),
             fillcolor=SEVERITY_COLOURS.get(band.severity, COLOURS[7]),
-            opacity=0.18,
+            opacity=0.14,
             line_width=0,
             layer="below",
             annotation_text=escaped(band.text),
             annotation_position="top left",
             annotation_font_size=11,
+            annotation_yshift=-_LABEL_PX * (number % _LABELS),  # neighbours' texts do not cover each other
         )
     for line in thresholds:
         figure.add_hline(
