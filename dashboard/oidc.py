@@ -94,7 +94,7 @@ class OidcLogin:
             return await self._fail(request, following, str(error), error.status if isinstance(error, Refused) else 503)
         if offer is None:
             return await self._fail(request, following, "This hub logs people in by password alone.", 404)
-        departure = _Departure(*(secrets.token_urlsafe(32) for _ in range(3)), following)
+        departure = _Departure(_random(), _random(), _random(), following)
         asked = {
             "response_type": "code",
             "client_id": offer["client_id"],
@@ -154,6 +154,10 @@ class OidcLogin:
     def _redirect_uri(self, request: Request) -> str:
         base = self._public_url or str(request.base_url.replace(scheme="https") if self._secure else request.base_url)
         return base.rstrip("/") + "/login/callback"
+
+
+def _random() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _challenge(verifier: str) -> str:

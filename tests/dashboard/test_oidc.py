@@ -69,7 +69,7 @@ def visiting(
 
 async def at_issuer(departed: httpx.Response) -> str:
     """Follow the browser to the issuer; where that sends it back to."""
-    async with httpx.AsyncClient() as elsewhere:
+    async with httpx.AsyncClient(verify=False) as elsewhere:  # plain HTTP on this machine
         answer = await elsewhere.get(departed.headers["location"])
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
@@ -136,11 +136,11 @@ def test_a_return_that_was_not_begun_here_logs_nobody_in(tmp_path: Path, state: 
     visiting(tmp_path, visit)
 
 
-@pytest.mark.parametrize("cookie", ["x", "e30=", base64.urlsafe_b64encode(b'{"state": 1}').decode(), "\u00ff"])
-def test_a_cookie_that_is_not_ours_is_no_login(tmp_path: Path, cookie: str) -> None:
+def test_a_cookie_that_is_not_ours_is_no_login(tmp_path: Path) -> None:
     async def visit(browser: httpx.AsyncClient, _: Issuer) -> None:
-        headers = [(b"cookie", b"iothub_oidc=" + cookie.encode("latin-1"))]
-        assert (await browser.get("/login/callback?code=x&state=", headers=headers)).status_code == 403
+        for cookie in (b"x", b"e30=", base64.urlsafe_b64encode(b'{"state": 1}'), b"\xff"):
+            headers = [(b"cookie", b"iothub_oidc=" + cookie)]
+            assert (await browser.get("/login/callback?code=x&state=", headers=headers)).status_code == 403, cookie
 
     visiting(tmp_path, visit)
 
@@ -181,10 +181,10 @@ def test_what_the_issuer_says_of_a_refusal_is_shown_as_text(tmp_path: Path) -> N
     visiting(tmp_path, visit)
 
 
-@pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example"])
-def test_a_link_cannot_lead_to_another_site_after_the_login(tmp_path: Path, wanted: str) -> None:
+def test_a_link_cannot_lead_to_another_site_after_the_login(tmp_path: Path) -> None:
     async def visit(browser: httpx.AsyncClient, _: Issuer) -> None:
-        assert (await log_in(browser, wanted)).headers["location"] == "/"
+        for wanted in ("https://evil.example/", "//evil.example/", "/\\evil.example"):
+            assert (await log_in(browser, wanted)).headers["location"] == "/", wanted
 
     visiting(tmp_path, visit)
 

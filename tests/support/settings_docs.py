@@ -110,7 +110,7 @@ def _without_none(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]
     if type(None) not in get_args(annotation):
         return annotation, metadata
     marks = [mark for entry in getattr(inner[0], "__metadata__", ()) for mark in getattr(entry, "metadata", [entry])]
-    return getattr(inner[0], "__origin__", inner[0]), metadata + marks
+    return getattr(inner[0], "__origin__", inner[0]) if marks else inner[0], metadata + marks
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -295,7 +295,7 @@ BAD: dict[str, Callable[[dict[str, Any]], str]] = {
     "expired": lambda claims: sign(claims | {"iat": 1, "exp": int(time.time()) - 120}),
     "of the future": lambda claims: sign(claims | {"iat": int(time.time()) + 600}),
     "for ever": lambda claims: sign({name: value for name, value in claims.items() if name != "exp"}),
-    "alg none": lambda claims: jwt.encode(claims, None, algorithm="none", headers={"kid": "one"}),
+    "alg none": lambda claims: jwt.encode(claims, "", algorithm="none", headers={"kid": "one"}),
     "shared secret": with_secret,
     "foreign key": lambda claims: sign(claims, name="foreign"),
     "unknown key": lambda claims: sign(claims, kid="other", name="foreign"),
