@@ -1,0 +1,290 @@
+"""Each page drawn before a real API: what it says when there is something, when there is nothing, and who may what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.apps import HOSTILE, Served, cells, drawing, page, serving, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TITLES = {
+    "overview": "Overview",
+    "node": "Node",
+    "explore": "Explore",
+    "logs": "Logs",
+    "alerts": "Alerts",
+    "rules": "Rules",
+    "commands": "Commands",
+    "ingest": "Ingest",
+    "admin": "Admin",
+}
+#: This hub looks after no broker; the page of administrators says so.
+NO_ACCOUNTS = "The hub does not manage the accounts of this broker."
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("api")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with serving(tmp_path_factory.mktemp("bare"), empty=True) as served:
+        yield served
+
+
+@pytest.fixture
+def as_admin(api: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with drawing(monkeypatch, api.url, api.tokens["admin"]):
+        yield
+
+
+@pytest.fixture
+def as_viewer(api: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with drawing(monkeypatch, api.url, api.tokens["viewer"]):
+        yield
+
+
+# -- all pages ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", TITLES)
+@pytest.mark.parametrize("role", ["admin", "viewer"])
+def test_every_page_is_drawn_for_every_role(api: Served, monkeypatch: pytest.MonkeyPatch, view: str, role: str) -> None:
+    with drawing(monkeypatch, api.url, api.tokens[role]):
+        app = page(view)
+    assert not app.exception, app.exception
+    assert [title.value for title in app.title] == [TITLES[view]]
+    assert [error.value for error in app.error if error.value != NO_ACCOUNTS] == []
+
+
+@pytest.mark.parametrize("view", TITLES)
+def test_every_page_of_a_hub_that_knows_nothing_yet_says_so_in_words(
+    bare: Served, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    with drawing(monkeypatch, bare.url, bare.tokens["admin"]):
+        app = page(view)
+    assert not app.exception, app.exception
+    assert app.title[0].value == TITLES[view]
+    assert "Traceback" not in words(app)
+
+
+@pytest.mark.parametrize("view", TITLES)
+def test_while_the_api_is_away_every_page_says_so(monkeypatch: pytest.MonkeyPatch, view: str) -> None:
+    with drawing(monkeypatch, "http://127.0.0.1:1", "a token"):
+        app = page(view)
+    assert not app.exception, app.exception
+    assert app.error
+    assert all("is the hub running?" in error.value for error in app.error)
+
+
+@pytest.mark.parametrize("view", TITLES)
+@pytest.mark.parametrize("token", [None, "made up"])
+def test_who_is_signed_out_is_led_to_the_login(
+    api: Served, monkeypatch: pytest.MonkeyPatch, view: str, token: str | None
+) -> None:
+    with drawing(monkeypatch, api.url, token):
+        app = page(view)
+    assert not app.exception, app.exception
+    assert "[Log in again](/login)" in app.warning[0].value
+    assert not app.dataframe
+
+
+# -- one by one --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_the_overview_counts_and_lists_nodes() -> None:
+    app = page("overview")
+    figures = {one.label: one.value for one in app.metric}
+    assert figures["Nodes online"] == "0 of 2"
+    assert figures["Open alerts"] == "1"
+    assert app.dataframe[0].value["Node"].tolist() == ["/node?node=boiler", "/node?node=host1"]
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_the_overview_is_searched_by_name_and_group() -> None:
+    app = page("overview")
+    app.text_input(key="search").set_value("HOST").run()
+    assert app.dataframe[0].value["Node"].tolist() == ["/node?node=host1"]
+    app.text_input(key="search").set_value("nowhere").run()
+    assert "No node fits." in words(app)
+    app.text_input(key="search").set_value("").run()
+    app.selectbox(key="group").set_value("lab").run()
+    assert app.dataframe[0].value["Node"].tolist() == ["/node?node=boiler"]
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_the_page_of_a_node_shows_its_charts_and_alerts_as_text() -> None:
+    app = page("node", node="boiler")
+    assert app.selectbox[0].value == "boiler"
+    assert "**room\\.temperature**" in words(app)
+    assert len(app.get("plotly_chart")) == 1
+    assert HOSTILE not in words(app)
+    assert "<script>" not in words(app).replace("\\<script\\>", "")
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_node_that_is_not_there_is_said_in_words() -> None:
+    app = page("node", node="ghost")
+    assert not app.exception
+    assert "ghost" in app.error[0].value
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_explore_draws_what_a_link_asks_for() -> None:
+    app = page("explore", m="room", f="temperature", n="boiler")
+    assert not app.error, words(app)
+    assert len(app.get("plotly_chart")) == 1
+    assert app.dataframe[0].value.iloc[:, 1].max() == 79.0
+
+
+@pytest.mark.usefixtures("as_admin")
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"m": HOSTILE, "f": HOSTILE},
+        {"m": "room", "f": "nothing", "n": "nobody"},
+        {"m": "room", "f": "temperature", "from": "soon", "to": "-5"},
+        {"m": "room", "f": "temperature", "fn": "mean", "every": "wrong"},
+        {"m": "room", "f": "temperature", "tag.x": HOSTILE, "compare": "1"},
+    ],
+    ids=["hostile", "unknown", "range", "step", "tag"],
+)
+def test_no_link_breaks_explore(link: dict[str, str]) -> None:
+    app = page("explore", **link)
+    assert not app.exception, app.exception
+    assert app.title[0].value == "Explore"
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_log_lines_are_cells_of_a_table() -> None:
+    app = page("logs")
+    assert HOSTILE in cells(app)
+    assert HOSTILE not in words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_logs_are_searched() -> None:
+    app = page("logs", text="no such line")
+    assert app.text_input[0].value == "no such line"
+    assert "No record fits." in words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_open_alerts_are_listed_with_their_severity_in_words() -> None:
+    app = page("alerts")
+    row = app.dataframe[0].value.iloc[0]
+    assert (row["Rule"], row["Node"], row["Severity"]) == ("hot", "boiler", "▲▲ critical")
+    assert row["Message"] == HOSTILE
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_chosen_alert_is_commented_and_its_message_is_text() -> None:
+    app = page("alerts")
+    app.session_state["chosen alert"] = 1
+    app.run()
+    assert "\\<script\\>" in words(app)
+    assert HOSTILE not in words(app)
+    comment = next(one for one in app.text_input if one.label == "Comment")
+    comment.set_value("a fan is stuck")
+    next(one for one in app.button if one.label == "Comment").click().run()
+    assert not app.exception
+    assert "a fan is stuck" in cells(app)
+    assert "admin" in cells(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_silence_needs_a_reason() -> None:
+    app = page("alerts")
+    next(one for one in app.button if one.label == "Silence").click().run()
+    assert "Say why" in words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_rule_is_listed_and_its_threshold_can_be_moved() -> None:
+    app = page("rules", rule="hot")
+    assert "hot" in app.dataframe[0].value["Rule"].tolist()
+    (slider,) = app.slider
+    assert slider.value == 30.0
+    fired = next(one.value for one in app.metric if one.label == "Would have fired")
+    assert fired == "1 ×"
+    slider.set_value(100.0).run()
+    assert not app.exception
+    assert next(one.value for one in app.metric if one.label == "Would have fired") == "0 ×"
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_threshold_moved_past_the_next_severity_is_refused_in_words() -> None:
+    app = page("rules", rule="hot-or-hotter")
+    app.slider[0].set_value(100.0).run()
+    assert not app.exception
+    assert "critical" in app.error[0].value
+
+
+@pytest.mark.usefixtures("as_admin")
+@pytest.mark.parametrize(("text", "said"), [("{oh", "No JSON, line 1, column 2"), ('{"metric": 5}', "metric")])
+def test_a_wrong_rule_is_refused_with_the_reason(text: str, said: str) -> None:
+    app = page("rules", rule="hot")
+    app.text_area[0].set_value(text)
+    next(one for one in app.button if one.label == "Save").click().run()
+    assert not app.exception
+    assert any(said in error.value for error in app.error), words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_no_command_has_been_seen_yet() -> None:
+    app = page("commands")
+    assert "No command has been seen yet." in words(app)
+    assert app.selectbox[0].options == ["boiler", "host1"]
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_fleet_needs_nodes() -> None:
+    app = page("commands")
+    next(one for one in app.button if one.label == "Send to all").click().run()
+    assert "Choose nodes, or give a pattern." in words(app)
+
+
+@pytest.mark.usefixtures("as_viewer")
+def test_a_viewer_is_offered_neither_commands_nor_changes() -> None:
+    buttons = {one.label: one for one in page("commands").button}
+    assert buttons["Send"].disabled
+    assert buttons["Send to all"].disabled
+    assert {one.label: one.disabled for one in page("rules").button}["Save"] is True
+    assert "Silence" not in [one.label for one in page("alerts").button]
+    assert "Add a node" not in words(page("admin"))
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_ingest_shows_that_every_message_is_accounted_for() -> None:
+    app = page("ingest")
+    assert "3 received = 1 stored + 1 refused + 0 duplicate + 1 handled" in words(app)
+    assert "not-json" in cells(app)
+    assert "Broker" in words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_admin_adds_a_node_and_shows_its_password_once() -> None:
+    app = page("admin")
+    app.text_input[0].set_value("new-node")
+    next(one for one in app.button if one.label == "Add").click().run()
+    assert not app.exception
+    assert "This is shown once" in words(app)
+    assert "password  first" in words(app)
+    app.run()
+    assert "password  first" not in words(app)
+
+
+@pytest.mark.usefixtures("as_admin")
+def test_a_name_that_the_api_refuses_is_refused_in_its_words() -> None:
+    app = page("admin")
+    app.text_input[0].set_value("no/slashes")
+    next(one for one in app.button if one.label == "Add").click().run()
+    assert not app.exception
+    assert app.error, words(app)
