@@ -69,7 +69,7 @@ def visiting(
 
 async def at_issuer(departed: httpx.Response) -> str:
     """Follow the browser to the issuer; where that sends it back to."""
-    async with httpx.AsyncClient(verify=False) as elsewhere:  # plain HTTP on this machine
+    async with httpx.AsyncClient() as elsewhere:
         answer = await elsewhere.get(departed.headers["location"])
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
