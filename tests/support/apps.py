@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 from streamlit.runtime.context import ContextProxy
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Element
 
 from dashboard import fetch
 from dashboard.identity import COOKIE
@@ -132,7 +133,7 @@ def page(view: str, **params: str) -> AppTest:
 def words(app: AppTest) -> str:
     """All that the page says in running text, figures and boxes."""
     kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error", "code")
-    said = [str(one.value) for kind in kinds for one in app.get(kind)]
+    said = [str(one.value) for kind in kinds for one in app.get(kind) if isinstance(one, Element)]
     return "\n".join([*said, *(f"{one.label}: {one.value}" for one in app.metric)])
 
 
