@@ -77,7 +77,7 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
 _STYLE: Final = """<style>
 .stMainBlockContainer{padding:3rem 2rem 2rem}
 .stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
-[data-testid="stCaptionContainer"],[data-testid="stCaptionContainer"] p{color:inherit}
+[data-testid="stCaptionContainer"],[data-testid="stCaptionContainer"] *{color:inherit!important;opacity:1!important}
 [data-testid="stMetricValue"]{font-size:1.25rem}
 .stTabs [aria-selected="true"]{color:inherit!important}
 .sign-out button{font:inherit;font-size:.875rem;color:inherit;background:none;border:1px solid #8a8a8a;

@@ -75,7 +75,7 @@ def over(asked: Question) -> Question:
     )
     every = ""
     if fn == REDUCED:
-        third.selectbox("Step", ["automatic"], disabled=True)
+        third.selectbox("Step", ["automatic"])
     else:
         steps = list(dict.fromkeys([*_STEPS, *([asked.every] if asked.every else [])]))
         every = third.selectbox("Step", steps, index=steps.index(asked.every) if asked.every in steps else 3)
