@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
+import dashboard.main
 from tests.support.apps import HOSTILE, Served, cells, drawing, page, serving, words
 
 if TYPE_CHECKING:
@@ -83,8 +86,7 @@ def test_while_the_api_is_away_every_page_says_so(monkeypatch: pytest.MonkeyPatc
     assert all("is the hub running?" in error.value for error in app.error)
 
 
-@pytest.mark.parametrize("view", TITLES)
-@pytest.mark.parametrize("token", [None, "made up"])
+@pytest.mark.parametrize(("view", "token"), [*((view, None) for view in TITLES), ("overview", "made up")])
 def test_who_is_signed_out_is_led_to_the_login(
     api: Served, monkeypatch: pytest.MonkeyPatch, view: str, token: str | None
 ) -> None:
@@ -93,6 +95,15 @@ def test_who_is_signed_out_is_led_to_the_login(
     assert not app.exception, app.exception
     assert "[Log in again](/login)" in app.warning[0].value
     assert not app.dataframe
+
+
+@pytest.mark.usefixtures("as_viewer")
+def test_the_whole_app_opens_with_the_overview_and_says_who_is_signed_in() -> None:
+    app = AppTest.from_file(str(Path(dashboard.main.__file__)), default_timeout=20).run()
+    assert not app.exception, app.exception
+    assert app.title[0].value == "Overview"
+    assert "Signed in as **a\\-viewer** (viewer)" in [caption.value for caption in app.sidebar.caption]
+    assert app.toggle(key="paused").value is False
 
 
 # -- one by one --------------------------------------------------------------------------------------------------------
