@@ -14,17 +14,8 @@ from tests.support.apps import HOSTILE, Served, cells, drawing, page, serving, w
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TITLES = {
-    "overview": "Overview",
-    "node": "Node",
-    "explore": "Explore",
-    "logs": "Logs",
-    "alerts": "Alerts",
-    "rules": "Rules",
-    "commands": "Commands",
-    "ingest": "Ingest",
-    "admin": "Admin",
-}
+VIEWS = ("overview", "node", "explore", "logs", "alerts", "rules", "commands", "ingest", "admin")
+TITLES = {view: view.capitalize() for view in VIEWS}
 #: This hub looks after no broker; the page of administrators says so.
 NO_ACCOUNTS = "The hub does not manage the accounts of this broker."
 
