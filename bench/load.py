@@ -38,10 +38,14 @@ class Load:
     samples: int = 1
     #: Number of the first topic.
     first_topic: int = 0
+    #: Nodes that share the topics; 0 = one for each.
+    nodes: int = 0
 
 
-def topic(number: int) -> str:
-    """Topic of series ``number``."""
+def topic(number: int, nodes: int = 0) -> str:
+    """Topic of series ``number``, of one of so many nodes."""
+    if nodes:
+        return f"iot/v1/node-{number % nodes:05d}/telemetry/bench{number // nodes}"
     return f"iot/v1/node-{number:05d}/telemetry/bench"
 
 
@@ -68,7 +72,7 @@ def payload(load: Load, number: int) -> bytes:
 
 def packets(load: Load, start: int = 0, stop: int | None = None) -> list[bytes]:
     """The PUBLISH packets, or those from ``start`` up to ``stop``; packet identifiers go round."""
-    names = [topic(load.first_topic + i) for i in range(load.topics)]
+    names = [topic(load.first_topic + i, load.nodes) for i in range(load.topics)]
     numbers = range(start, load.messages if stop is None else min(stop, load.messages))
     return encoded(((names[i % load.topics], payload(load, i)) for i in numbers), qos=load.qos)
 
