@@ -52,9 +52,9 @@ def table(params: Params, *, slow: bool = False) -> pa.Table:
     return _shared().get(*of_table(params, slow=slow))
 
 
-def whole_table(params: Params) -> pa.Table:
+def whole_table(params: Params, token: str) -> pa.Table:
     """As :func:`table`, kept for nobody: it may be large."""
-    return _ask_table(params, viewer().token)
+    return _ask_table(params, token)
 
 
 def asked(path: str, body: dict[str, Any]) -> Document:

@@ -93,11 +93,15 @@ def _own_range(asked: Range) -> Range:
     except ValueError:
         start, stop = Range("-1h").instants(now)
     left, right = st.columns(2)
-    begin = left.datetime_input("From (UTC)", value=start.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
-    end = right.datetime_input("To (UTC)", value=stop.replace(tzinfo=None), format="YYYY-MM-DD", step=60)
-    if (begin, end) == (start.replace(tzinfo=None), stop.replace(tzinfo=None)):
+    # They know whole minutes only: what nobody changed stays as it was, to the millisecond.
+    shown = [end.replace(tzinfo=None, second=0, microsecond=0) for end in (start, stop)]
+    begin = left.datetime_input("From (UTC)", value=shown[0], format="YYYY-MM-DD", step=60)
+    end = right.datetime_input("To (UTC)", value=shown[1], format="YYYY-MM-DD", step=60)
+    if [begin, end] == shown:
         return asked
-    return absolute(begin.replace(tzinfo=UTC), end.replace(tzinfo=UTC))
+    return absolute(
+        start if begin == shown[0] else begin.replace(tzinfo=UTC), stop if end == shown[1] else end.replace(tzinfo=UTC)
+    )
 
 
 def _favourite(names: Sequence[str]) -> int:

@@ -27,7 +27,7 @@ from dashboard.data.traces import Trace, shifted, traces_of
 from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import tabs
-from dashboard.session import client
+from dashboard.session import client, viewer
 from dashboard.views.choosing import over, what
 from dashboard.views.saved import saved
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from dashboard.client import Document, Params
 
+_KEY = "explore"
 #: Alerts of more nodes than these would hide the lines.
 _MOST_BANDED = 3
 _MOST_ALERTS = 500
@@ -131,15 +132,14 @@ def _chart(question: Question, traces: Sequence[Trace], now: datetime) -> None:
         height=440,
     )
     figure.update_layout(dragmode="select", selectdirection="h")
-    event: Any = st.plotly_chart(
-        figure, width="stretch", key="explore", on_select="rerun", selection_mode="box", config={"displaylogo": False}
+    # A callback sees what was dragged over; the chart that is drawn after it is another one, with newer samples.
+    zoom = partial(_zoom, question)
+    st.plotly_chart(
+        figure, width="stretch", key=_KEY, on_select=zoom, selection_mode="box", config={"displaylogo": False}
     )
     words = [trace for trace in traces if trace.is_text]
     if words:
         st.caption("Words are in the table below.")
-    zoomed = _selected(event)
-    if zoomed is not None:
-        _go(dataclasses.replace(question, range=zoomed))
     st.caption("Drag across the chart to look closer; the detail is fetched.")
     back, out, ahead, _ = st.columns([1, 1, 1, 5])
     if back.button("Earlier", icon=":material/chevron_left:", width="stretch"):
@@ -159,6 +159,12 @@ def _alerts(question: Question, nodes: set[str]) -> list[Document]:
     return [one for one in concerning(found, question.measurement, question.fields) if one["node"] in nodes][:50]
 
 
+def _zoom(question: Question) -> None:
+    zoomed = _selected(st.session_state[_KEY])
+    if zoomed is not None:
+        _show(dataclasses.replace(question, range=zoomed))
+
+
 def _selected(event: Any) -> Range | None:
     """The stretch of time that was dragged over."""
     boxes = event.get("selection", {}).get("box", []) if event else []
@@ -174,12 +180,17 @@ def _from_wall(text: str, zone: str) -> datetime:
 
 
 def _go(question: Question) -> None:
-    """Show another view: as if its link had been opened."""
+    """Draw another view instead of this one."""
+    _show(question)
+    st.rerun()
+
+
+def _show(question: Question) -> None:
+    """The next drawing is of another view: as if its link had been opened."""
     for name in list(st.session_state):
-        if str(name).startswith(("fields ", "tag ", "explore")):
+        if str(name).startswith(("fields ", "tag ")):
             del st.session_state[name]
     st.query_params.from_dict(question.page())
-    st.rerun()
 
 
 def _downloads(question: Question) -> None:
@@ -187,7 +198,7 @@ def _downloads(question: Question) -> None:
     for column, (name, about) in zip(st.columns(len(EXPORTS)), EXPORTS.items(), strict=True):
         column.download_button(
             name,
-            data=partial(_file, name, question),
+            data=partial(_file, name, question, viewer().token),
             file_name=f"{question.measurement}.{about.ending}",
             mime=about.media,
             icon=":material/download:",
@@ -196,8 +207,9 @@ def _downloads(question: Question) -> None:
         )
 
 
-def _file(name: str, question: Question) -> bytes:
-    return export(name, [fetch.whole_table(params) for params in question.requests(points=None)])
+def _file(name: str, question: Question, token: str) -> bytes:
+    """Made when somebody clicks, where nothing tells any more who looks at the page."""
+    return export(name, [fetch.whole_table(params, token) for params in question.requests(points=None)])
 
 
 def _queries(question: Question) -> None:
