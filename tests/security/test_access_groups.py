@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 #: Reading routes that are about no node, or for administrators; they are walked over all the same.
 NOT_ABOUT_NODES = {
     "/api/v1/token",
+    "/api/v1/token/oidc",
     "/api/v1/tokens",
     "/api/v1/users",
     "/api/v1/accounts",

@@ -72,13 +72,14 @@ def test_an_address_that_is_not_ours_is_said_in_words(host: str, told: str) -> N
 def test_signals_and_logging_are_left_alone() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     handlers = list(logging.getLogger("uvicorn").handlers)
+    passed_on = logging.getLogger("uvicorn.error").propagate
 
     async def scenario() -> None:
         async with serve(app, "127.0.0.1", 0):
             during = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
             assert during[signal.SIGTERM] == before[signal.SIGTERM]
             assert logging.getLogger("uvicorn").handlers == handlers
-            assert logging.getLogger("uvicorn.error").propagate
+            assert logging.getLogger("uvicorn.error").propagate is passed_on
 
     asyncio.run(scenario())
     assert {number: signal.getsignal(number) for number in before} == before
