@@ -114,10 +114,11 @@ def test_this_host_is_seen_live_within_ten_seconds(page: Page, pages: Pages) -> 
     expect(page.get_by_text("As of").first).not_to_have_text(before, timeout=10_000)
 
 
-def test_the_page_of_this_host_shows_its_charts_and_what_it_publishes(page: Page, pages: Pages) -> None:
+def test_the_page_of_this_host_shows_its_charts_and_what_it_publishes(page: Page, pages: Pages, shots: Path) -> None:
     drawn(page, pages, f"/node?node={pages.host}")
     expect(page.get_by_text("Processor, by core")).to_be_visible(timeout=SLOW_MS)
     expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=SLOW_MS)
+    page.screenshot(path=shots / "light-node.png")
 
 
 class Visit:
@@ -170,7 +171,7 @@ def test_a_page_fits_a_phone_also_in_the_dark(
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth + 1")
 
 
-def test_dragging_over_the_chart_looks_closer_and_the_link_says_so(page: Page, pages: Pages) -> None:
+def test_dragging_over_the_chart_looks_closer_and_the_link_says_so(page: Page, pages: Pages, shots: Path) -> None:
     drawn(page, pages, f"/explore?m=cpu&f=usage&n={pages.host}&from=-15m")
     page.wait_for_function("document.querySelector('.js-plotly-plot .nsewdrag')?.getBoundingClientRect().width > 100")
     box = page.locator(".js-plotly-plot .nsewdrag").first.bounding_box()
@@ -183,6 +184,7 @@ def test_dragging_over_the_chart_looks_closer_and_the_link_says_so(page: Page, p
     page.wait_for_url("**from=20*to=20*", timeout=SLOW_MS)
     expect(page.get_by_label("Time range").first).to_have_value("Own range", timeout=SLOW_MS)
     expect(page.locator(".js-plotly-plot .scatterlayer .trace").first).to_be_attached(timeout=SLOW_MS)
+    page.screenshot(path=shots / "light-zoom.png")
 
 
 def test_a_csv_that_is_taken_away_holds_what_the_api_says(page: Page, pages: Pages) -> None:
@@ -195,13 +197,14 @@ def test_a_csv_that_is_taken_away_holds_what_the_api_says(page: Page, pages: Pag
     assert [float(row["value"]) for row in rows] == said["series"][0]["values"] == [35.5]
 
 
-def test_ping_is_sent_and_its_reply_is_read(page: Page, pages: Pages) -> None:
+def test_ping_is_sent_and_its_reply_is_read(page: Page, pages: Pages, shots: Path) -> None:
     drawn(page, pages, f"/commands?node={pages.host}")
     page.get_by_role("button", name="Send", exact=False).first.click()
     expect(page.get_by_text(": done")).to_be_visible(timeout=SLOW_MS)
+    page.screenshot(path=shots / "light-ping.png")
 
 
-def test_an_alert_is_acknowledged_on_the_page(page: Page, pages: Pages) -> None:
+def test_an_alert_is_acknowledged_on_the_page(page: Page, pages: Pages, shots: Path) -> None:
     wait_until(lambda: alerts_of(pages), 20, "the room is too hot")
     number = alerts_of(pages)[0]["id"]
     drawn(page, pages, "/alerts")
@@ -219,6 +222,7 @@ def test_an_alert_is_acknowledged_on_the_page(page: Page, pages: Pages) -> None:
         except AssertionError:
             continue
     page.get_by_label("Comment").first.fill("window opened")
+    page.screenshot(path=shots / "light-alert.png")
     page.get_by_role("button", name="Acknowledge").click()
     wait_until(
         lambda: pages.get(f"/alerts/{number}")["state"] == "acknowledged", 20, "the API says that it is acknowledged"
@@ -231,7 +235,7 @@ def alerts_of(pages: Pages) -> list[dict[str, object]]:
     return found
 
 
-def test_a_refused_message_is_shown_with_its_bytes_and_tried_again(page: Page, pages: Pages) -> None:
+def test_a_refused_message_is_shown_with_its_bytes_and_tried_again(page: Page, pages: Pages, shots: Path) -> None:
     drawn(page, pages, "/ingest")
     page.get_by_role("tab", name="Refused messages").click()
     table = page.get_by_role("tabpanel").filter(has=page.get_by_test_id("stDataFrame")).last
@@ -239,6 +243,7 @@ def test_a_refused_message_is_shown_with_its_bytes_and_tried_again(page: Page, p
     assert box is not None
     page.mouse.click(box["x"] + 16, box["y"] + 52)
     expect(page.get_by_test_id("stCode").get_by_text("{not json").first).to_be_visible(timeout=SLOW_MS)
+    page.screenshot(path=shots / "light-reject.png")
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("Refused once more")).to_be_visible(timeout=SLOW_MS)
 
