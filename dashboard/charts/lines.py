@@ -7,9 +7,11 @@ the colours repeat. Nothing is drawn on: the page's theme, dark or light, shows 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.data.traces import labels, with_gaps
@@ -17,7 +19,6 @@ from dashboard.data.zones import in_zone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import datetime
 
     from dashboard.data.traces import Trace
 
@@ -27,6 +28,9 @@ SEVERITY_COLOURS: Final = {"info": "#56b4e9", "warning": "#e69f00", "critical": 
 #: Most points of one trace: more than a screen has columns.
 MOST_POINTS: Final = 2_000
 _HEIGHT: Final = 380
+#: Of a range without samples at its beginning, and the least that is shown then.
+_MOSTLY_EMPTY: Final = 0.75
+_SHORTEST: Final = timedelta(minutes=1)
 _LABEL_PX: Final = 14
 _LABELS: Final = 3
 
@@ -71,7 +75,8 @@ def lines(
         thresholds: horizontal lines.
         second_axis: ``measurement.field`` of what belongs on the right axis.
         second_unit: of the right axis.
-        span: what the time axis shows, with or without samples; as far as the samples go where it is missing.
+        span: what the time axis shows, with or without samples; from the first sample where there is none for most of
+            it; as far as the samples go where it is missing.
         zone: whose wall clock the time axis shows.
         height: in pixels.
     """
@@ -128,7 +133,7 @@ def lines(
         xaxis={
             "type": "date",
             "automargin": True,
-            "range": [_wall(end, zone) for end in span] if span is not None else None,
+            "range": [_wall(end, zone) for end in _shown(span, drawn)] if span is not None else None,
         },
         yaxis={"title": {"text": escaped(unit)}, "automargin": True, "zeroline": False},
     )
@@ -143,6 +148,18 @@ def lines(
             }
         )
     return figure
+
+
+def _shown(span: tuple[datetime, datetime], traces: Sequence[Trace]) -> tuple[datetime, datetime]:
+    """Of a node that is there for minutes, minutes: an hour with a line at its edge shows nothing."""
+    start, stop = span
+    firsts = [int(trace.times[0].astype("datetime64[us]").astype(np.int64)) for trace in traces if len(trace.times)]
+    if not firsts:
+        return span
+    first = datetime.fromtimestamp(min(firsts) / 1e6, UTC)
+    if first < start + (stop - start) * _MOSTLY_EMPTY:
+        return span
+    return max(start, min(first, stop - _SHORTEST)), stop
 
 
 def _wall(time: datetime, zone: str) -> datetime:

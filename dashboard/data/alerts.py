@@ -36,8 +36,8 @@ def row(alert: Document) -> Document:
         "Fired": ago(fired),
         "Lasted": duration(_length_s(fired, resolved)),
         "Taken by": alert["assignee"] or alert["acknowledged_by"] or "",
-        "Message": alert["message"],
         "Silenced": "yes" if alert["silenced_until"] else "",
+        "Message": alert["message"],
     }
 
 

@@ -109,6 +109,7 @@ def _events(alert: Document) -> None:
         ],
         width="stretch",
         hide_index=True,
+        column_config={"Message": st.column_config.TextColumn(width="large")},
     )
     if alert["notifications"]:
         st.markdown("**Who was told**")
