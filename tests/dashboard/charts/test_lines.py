@@ -74,6 +74,31 @@ def test_times_are_those_of_the_viewers_clock_for_lines_bands_and_axis() -> None
     assert figure["layout"]["xaxis"]["range"][0] == datetime(2026, 1, 1, 5, 30)  # noqa: DTZ001
 
 
+@pytest.mark.parametrize(
+    ("first_s", "shown_from_s"),
+    [(0, 0), (1_800, 0), (3_000, 3_000), (3_595, 3_540)],
+    ids=["from the beginning", "half empty", "mostly empty", "just begun: a minute"],
+)
+def test_the_axis_shows_the_range_that_was_asked_for_unless_nearly_all_of_it_is_empty(
+    first_s: float, shown_from_s: float
+) -> None:
+    stop = T0 + timedelta(hours=1)
+    figure = drawn(trace([1.0, 2.0], first_s, first_s + 1), span=(T0, stop))
+    shown = [end.replace(tzinfo=UTC) for end in figure["layout"]["xaxis"]["range"]]
+    assert shown == [T0 + timedelta(seconds=shown_from_s), stop]
+
+
+def test_the_axis_of_a_chart_without_samples_shows_the_range() -> None:
+    shown = drawn(span=(T0, T0 + timedelta(hours=1)))["layout"]["xaxis"]["range"]
+    assert [end.replace(tzinfo=UTC) for end in shown] == [T0, T0 + timedelta(hours=1)]
+
+
+def test_a_band_that_began_before_the_range_has_its_name_in_sight() -> None:
+    band = Band(T0 - timedelta(days=1), T0 + timedelta(hours=1), "warning", "hot")
+    (shape,) = drawn(trace([1.0]), bands=[band], span=(T0, T0 + timedelta(hours=1)))["layout"]["shapes"]
+    assert shape["x0"].replace(tzinfo=UTC) == T0
+
+
 def test_bands_lie_behind_the_lines_in_the_colour_of_their_severity() -> None:
     bands = [Band(T0, T0, severity, severity) for severity in ("info", "warning", "critical", "new")]
     shapes = drawn(trace([1]), bands=bands)["layout"]["shapes"]
