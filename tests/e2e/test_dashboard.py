@@ -266,6 +266,7 @@ def test_the_login_can_be_used_with_the_keyboard_alone(browser: Browser, pages: 
     with browser.new_context() as context:
         page = context.new_page()
         page.goto(pages.url)
+        expect(page.get_by_label("User")).to_be_focused()
         page.keyboard.type("admin")
         page.keyboard.press("Tab")
         page.keyboard.type(pages.password)
