@@ -15,41 +15,42 @@ from dashboard.data.ranges import CUSTOM, PRESETS, Range, absolute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from dashboard.address import Address
     from dashboard.client import Document
 
 _STEPS = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d")
+_USUAL_STEP = "1m"
 
 
-def what(asked: Question, known: dict[str, Document]) -> Question:
+def what(asked: Question, known: dict[str, Document], address: Address) -> Question:
     """Measurement, fields, nodes and tags."""
     first, second, third = st.columns([2, 3, 3])
     names = list(known)
-    measurement = first.selectbox(
-        "Measurement", names, index=names.index(asked.measurement) if asked.measurement in known else _favourite(names)
-    )
+    wanted_name = asked.measurement if asked.measurement in known else names[_favourite(names)]
+    measurement = first.selectbox("Measurement", names, key=address.one("measurement", wanted_name, names))
     about = known[measurement]
     fields = [one["field"] for one in about["fields"]]
     wanted = [field for field in asked.fields if field in fields] or _first_fields(about)
-    chosen = second.multiselect("Fields", fields, default=wanted, key=f"fields {measurement}")
+    chosen = second.multiselect("Fields", fields, key=address.many(f"fields {measurement}", wanted, fields))
     everyone = [one["node"] for one in fetch.items("/nodes", slow=True)]
+    offered_nodes = sorted({*everyone, *asked.nodes})
     nodes = third.multiselect(
         "Nodes",
-        sorted({*everyone, *asked.nodes}),
-        default=list(asked.nodes),
+        offered_nodes,
+        key=address.many("nodes", asked.nodes, offered_nodes),
         placeholder=f"All that publish it ({about['nodes']})",
     )
     tags: list[tuple[str, str]] = []
     if about["tags"]:
         wanted_tags = dict(asked.tags)
         for column, tag in zip(st.columns(max(len(about["tags"]), 3)), about["tags"], strict=False):
-            offered = ["", *tag["values"]]
             given = wanted_tags.get(tag["tag"], "")
+            offered = list(dict.fromkeys(["", *tag["values"], given]))
             value = column.selectbox(
                 tag["tag"],
-                offered if given in offered else [*offered, given],
-                index=offered.index(given) if given in offered else len(offered),
+                offered,
                 format_func=lambda value: value or "all",
-                key=f"tag {measurement} {tag['tag']}",
+                key=address.one(f"tag {measurement} {tag['tag']}", given, offered),
             )
             if value:
                 tags.append((tag["tag"], value))
@@ -58,19 +59,19 @@ def what(asked: Question, known: dict[str, Document]) -> Question:
     )
 
 
-def over(asked: Question) -> Question:
+def over(asked: Question, address: Address) -> Question:
     """Range, aggregate, step, comparison and axes."""
     first, second, third, fourth = st.columns([2, 2, 2, 2])
     presets = [*PRESETS, CUSTOM]
     shown = next((name for name, start in PRESETS.items() if asked.range == Range(start)), CUSTOM)
-    name = first.selectbox("Time range", presets, index=presets.index(shown))
+    name = first.selectbox("Time range", presets, key=address.one("range", shown, presets))
     chosen = Range(PRESETS[name]) if name != CUSTOM else asked.range
     if name == CUSTOM:
-        chosen = _own_range(chosen)
+        chosen = _own_range(chosen, address)
     fn = second.selectbox(
         "Each point is",
         AGGREGATES,
-        index=AGGREGATES.index(asked.fn),
+        key=address.one("fn", asked.fn, AGGREGATES),
         help="Least and greatest keeps every peak. The others are one value for each step.",
     )
     every = ""
@@ -78,15 +79,15 @@ def over(asked: Question) -> Question:
         third.selectbox("Step", ["automatic"])
     else:
         steps = list(dict.fromkeys([*_STEPS, *([asked.every] if asked.every else [])]))
-        every = third.selectbox("Step", steps, index=steps.index(asked.every) if asked.every in steps else 3)
+        every = third.selectbox("Step", steps, key=address.one("every", asked.every or _USUAL_STEP, steps))
     right = fourth.multiselect(
-        "On the right axis", list(asked.fields), default=[field for field in asked.second if field in asked.fields]
+        "On the right axis", asked.fields, key=address.many("right axis", asked.second, asked.fields)
     )
-    compare = st.toggle("Compare with the period before", value=asked.compare)
+    compare = st.toggle("Compare with the period before", key=address.one("compare", asked.compare))
     return dataclasses.replace(asked, range=chosen, fn=fn, every=every, second=tuple(right), compare=compare)
 
 
-def _own_range(asked: Range) -> Range:
+def _own_range(asked: Range, address: Address) -> Range:
     now = datetime.now(UTC)
     try:
         start, stop = asked.instants(now)
@@ -95,8 +96,8 @@ def _own_range(asked: Range) -> Range:
     left, right = st.columns(2)
     # They know whole minutes only: what nobody changed stays as it was, to the millisecond.
     shown = [end.replace(tzinfo=None, second=0, microsecond=0) for end in (start, stop)]
-    begin = left.datetime_input("From (UTC)", value=shown[0], format="YYYY-MM-DD", step=60)
-    end = right.datetime_input("To (UTC)", value=shown[1], format="YYYY-MM-DD", step=60)
+    begin = left.datetime_input("From (UTC)", key=address.one("from", shown[0]), format="YYYY-MM-DD", step=60)
+    end = right.datetime_input("To (UTC)", key=address.one("to", shown[1]), format="YYYY-MM-DD", step=60)
     if [begin, end] == shown:
         return asked
     return absolute(

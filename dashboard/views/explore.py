@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.address import Address
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.data.alerts import bands, concerning
 from dashboard.data.exports import EXPORTS, export
@@ -53,9 +54,9 @@ def page() -> None:
     if not known:
         st.info("Nothing is stored yet. As soon as a node publishes telemetry it can be explored here.")
         return
-    asked = from_page({name: st.query_params.get_all(name) for name in st.query_params})
-    question = over(what(asked, known))
-    st.query_params.from_dict(question.page())
+    address = Address("explore")
+    question = over(what(from_page(address.given), known, address), address)
+    address.write(question.page())
     if (opened := saved("explore", question.page())) is not None:
         _go(from_page(opened))
     if not question.fields:
@@ -187,9 +188,6 @@ def _go(question: Question) -> None:
 
 def _show(question: Question) -> None:
     """The next drawing is of another view: as if its link had been opened."""
-    for name in list(st.session_state):
-        if str(name).startswith(("fields ", "tag ")):
-            del st.session_state[name]
     st.query_params.from_dict(question.page())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.address import Address
 from dashboard.data.ranges import PRESETS
 from dashboard.data.times import clock
 from dashboard.data.zones import zone_or_utc
@@ -17,21 +18,30 @@ _MOST = 1_000
 def page() -> None:
     """Draw the page."""
     st.title("Logs")
-    asked = st.query_params
+    address = Address("logs")
+    asked = {name: values[-1] for name, values in address.given.items()}
     first, second, third, fourth = st.columns([3, 2, 2, 2])
-    text = first.text_input("Contains", value=asked.get("text", ""), placeholder="any text", icon=":material/search:")
+    text = first.text_input(
+        "Contains", key=address.one("text", asked.get("text", "")), placeholder="any text", icon=":material/search:"
+    )
     nodes = ["", *sorted(node["node"] for node in fetch.items("/nodes", slow=True))]
     given = asked.get("node", "")
     node = second.selectbox(
-        "Node", nodes, index=nodes.index(given) if given in nodes else 0, format_func=lambda name: name or "all nodes"
+        "Node",
+        nodes,
+        key=address.one("node", given if given in nodes else "", nodes),
+        format_func=lambda name: name or "all nodes",
     )
+    least = asked.get("level", "")
     level = third.selectbox(
-        "Level, at least", _LEVELS, index=_LEVELS.index(asked["level"]) if asked.get("level") in _LEVELS else 0
+        "Level, at least", _LEVELS, key=address.one("level", least if least in _LEVELS else _LEVELS[0], _LEVELS)
     )
     names = list(PRESETS)
-    shown = next((i for i, start in enumerate(PRESETS.values()) if start == asked.get("from")), 1)
-    span = fourth.selectbox("Time range", names, index=shown)
-    follow = st.toggle("Follow", value=asked.get("follow") == "1", help="New records appear by themselves.")
+    shown = next((name for name, start in PRESETS.items() if start == asked.get("from")), names[1])
+    span = fourth.selectbox("Time range", names, key=address.one("range", shown, names))
+    follow = st.toggle(
+        "Follow", key=address.one("follow", asked.get("follow") == "1"), help="New records appear by themselves."
+    )
     wanted = {
         "text": text,
         "node": node,
@@ -39,7 +49,7 @@ def page() -> None:
         "from": PRESETS[span],
         "follow": "1" if follow else "",
     }
-    st.query_params.from_dict({name: value for name, value in wanted.items() if value})
+    address.write({name: value for name, value in wanted.items() if value})
 
     def draw() -> None:
         records(node=node or None, level=level, text=text, start=PRESETS[span])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.address import Address
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.charts.timeline import connections
 from dashboard.data import ledger
@@ -35,6 +36,7 @@ _MOST_BANDS = 50
 def page() -> None:
     """Draw the page."""
     st.title("Node")
+    address = Address("node")
     if (given := st.query_params.get("node")) is not None:
         fetch.ahead([fetch.of_document(_path(given)), fetch.of_items("/alerts", {"node": literal(given)})])
     nodes = sorted(node["node"] for node in fetch.items("/nodes", slow=True))
@@ -45,10 +47,11 @@ def page() -> None:
     first, second = st.columns([3, 1], vertical_alignment="bottom")
     if wanted not in nodes:
         nodes.append(wanted)
-    node = first.selectbox("Node", nodes, index=nodes.index(wanted))
+    node = first.selectbox("Node", nodes, key=address.one("node", wanted, nodes))
     names = list(PRESETS)
-    span = second.selectbox("Time range", names, index=1)
-    st.query_params["node"] = node
+    shown = next((name for name, start in PRESETS.items() if [start] == address.given.get("from")), names[1])
+    span = second.selectbox("Time range", names, key=address.one("range", shown, names))
+    address.write({"node": node, "from": PRESETS[span]})
 
     live(_head, node)
     opened = tabs(["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Ledger"], "node tabs")

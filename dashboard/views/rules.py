@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.address import Address
 from dashboard.charts.lines import MOST_POINTS, Line, lines
 from dashboard.data.alerts import intervals
 from dashboard.data.question import Question
@@ -42,9 +43,10 @@ def page() -> None:
         height=height(len(found), 320),
     )
     names = [*found, _NEW]
+    address = Address("rules")
     wanted = st.query_params.get("rule", names[0])
-    name = st.selectbox("Rule", names, index=names.index(wanted) if wanted in names else 0)
-    st.query_params["rule"] = name
+    name = st.selectbox("Rule", names, key=address.one("rule", wanted if wanted in names else names[0], names))
+    address.write({"rule": name})
     table: dict[str, Any] = found[name]["rule"] if name in found else _EXAMPLE
     edit, test = st.tabs(["Edit", "What would it have done?"])
     with edit:
