@@ -51,7 +51,7 @@ class Blocking(Scripted):
     def collect(self, now_s: float) -> list[Sample]:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        self.release.wait(20)
+        self.release.wait(60)
         self.at_once -= 1
         return super().collect(now_s)
 

@@ -42,7 +42,7 @@ def visiting(folder: Path, visit: Callable[[httpx.AsyncClient, Api], Awaitable[N
                     middleware=[Middleware(Gate, identities=identities)],
                 )
                 transport = httpx.ASGITransport(app)
-                async with httpx.AsyncClient(transport=transport, base_url="http://dash") as browser:
+                async with httpx.AsyncClient(transport=transport, base_url="http://dash", timeout=60) as browser:
                     await visit(browser, api)
 
     asyncio.run(scenario())
@@ -155,7 +155,9 @@ def test_while_the_api_is_away_a_page_says_so_and_tries_again() -> None:
         with Client("http://127.0.0.1:1") as client:
             identities = Identities(client)
             app = Gate(Starlette(), identities=identities)
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dash") as browser:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app), base_url="http://dash", timeout=60
+            ) as browser:
                 answer = await browser.get("/", headers={**HTML, "Cookie": f"{COOKIE}=x"})
         assert answer.status_code == 503
         assert "The hub does not answer" in answer.text

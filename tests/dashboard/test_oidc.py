@@ -61,7 +61,7 @@ def visiting(
                         middleware=[Middleware(Gate, identities=identities)],
                     )
                     transport = httpx.ASGITransport(app)
-                    async with httpx.AsyncClient(transport=transport, base_url=base_url) as browser:
+                    async with httpx.AsyncClient(transport=transport, base_url=base_url, timeout=60) as browser:
                         await visit(browser, issuer)
 
     asyncio.run(scenario())
@@ -69,7 +69,7 @@ def visiting(
 
 async def at_issuer(departed: httpx.Response) -> str:
     """Follow the browser to the issuer; where that sends it back to."""
-    async with httpx.AsyncClient() as elsewhere:
+    async with httpx.AsyncClient(timeout=60) as elsewhere:
         answer = await elsewhere.get(departed.headers["location"])
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
@@ -225,7 +225,9 @@ def test_a_hub_without_an_issuer_offers_none(tmp_path: Path) -> None:
         async with running_api(tmp_path) as api:
             with Client(api.url) as client:
                 app = Starlette(routes=Login(client, Identities(client), secure=False).routes())
-                async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://dash") as browser:
+                async with httpx.AsyncClient(
+                    transport=httpx.ASGITransport(app), base_url="http://dash", timeout=60
+                ) as browser:
                     assert "Log in with" not in (await browser.get("/login")).text
                     assert (await browser.get("/login/oidc")).status_code == 404
 

@@ -102,7 +102,7 @@ class Stack:
             yield
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(40) == 0, self.log.read_text(errors="replace")[-2000:]
+            assert process.wait(60) == 0, self.log.read_text(errors="replace")[-2000:]
 
     def broker(self) -> Process:
         service = self.services["mosquitto"]
@@ -127,13 +127,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             done = made.run(name)
             assert done.returncode == 0, done.stdout + done.stderr
         with made.broker(), made.running("hub"):
-            wait_until(lambda: accepts(made.api_port), 40, f"the hub answers; see {made.log}")
+            wait_until(lambda: accepts(made.api_port), 60, f"the hub answers; see {made.log}")
             with made.running("agent"):
                 yield made
 
 
 def api(stack: Stack, path: str, **headers: str) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{stack.api_port}{path}", headers=headers, timeout=10)
+    return httpx.get(f"http://127.0.0.1:{stack.api_port}{path}", headers=headers, timeout=60)
 
 
 def test_the_agent_of_the_stack_is_online_and_its_data_is_in_the_database(stack: Stack) -> None:
@@ -143,13 +143,13 @@ def test_the_agent_of_the_stack_is_online_and_its_data_is_in_the_database(stack:
         found = api(stack, f"/api/v1/nodes/{NODE}", Authorization=f"Bearer {token}")
         return str(found.json().get("contact"))
 
-    wait_until(lambda: contact() == "online", 30, f"the agent is online; see {stack.log}")
+    wait_until(lambda: contact() == "online", 60, f"the agent is online; see {stack.log}")
     reader = ("grafana", stack.secret("influx-grafana-password"))
-    wait_until(lambda: "series" in stack.ask('SELECT "usage" FROM "cpu" LIMIT 1', reader), 30, "rows for Grafana")
+    wait_until(lambda: "series" in stack.ask('SELECT "usage" FROM "cpu" LIMIT 1', reader), 60, "rows for Grafana")
 
 
 def test_the_health_check_passes(stack: Stack) -> None:
-    wait_until(lambda: api(stack, "/health").status_code == 200, 30, "the hub is well")
+    wait_until(lambda: api(stack, "/health").status_code == 200, 60, "the hub is well")
 
 
 def test_prometheus_may_read_the_metrics_by_the_name_of_the_container(stack: Stack) -> None:
@@ -173,8 +173,8 @@ def test_the_data_source_of_grafana_reads_with_the_secret_that_it_names(stack: S
     who = {"u": source["user"], "p": stack.secret(path)}
     query = {"db": DATABASE, "q": "SHOW MEASUREMENTS"}
     for credentials in ({"params": {**query, **who}}, {"params": query, "auth": (who["u"], who["p"])}):
-        assert httpx.get(f"{stack.influxd.url}/query", **credentials).status_code == 200
-    line = httpx.post(f"{stack.influxd.url}/write", params={"db": DATABASE, **who}, content="x a=1")
+        assert httpx.get(f"{stack.influxd.url}/query", **credentials, timeout=60).status_code == 200
+    line = httpx.post(f"{stack.influxd.url}/write", params={"db": DATABASE, **who}, content="x a=1", timeout=60)
     assert line.status_code in (401, 403)
 
 

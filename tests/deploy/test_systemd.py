@@ -142,7 +142,7 @@ def test_the_dashboard_runs_without_writable_code_and_without_a_place_to_write_t
             assert process.stdout is not None
             found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
             assert found is not None
-            assert httpx.get(f"{found[0]}/login").status_code == 200
+            assert httpx.get(f"{found[0]}/login", timeout=60).status_code == 200
         finally:
             process.terminate()
     assert process.returncode in {0, -signal.SIGTERM}  # systemd takes either for a clean end

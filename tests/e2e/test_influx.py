@@ -81,19 +81,19 @@ def test_values_and_logs_arrive_and_a_line_that_influxdb_refuses_is_in_the_rejec
             pub(broker, "iot/v1/dev1/log", json.dumps(record), "-q", "1")
 
             query = "SELECT temperature, door, state FROM room WHERE node = 'dev1' AND floor = '1'"
-            wait_until(lambda: len(rows(influxd, database, query)) == 2, 20, "both points are in InfluxDB")
+            wait_until(lambda: len(rows(influxd, database, query)) == 2, 60, "both points are in InfluxDB")
             ns = NOW_MS * 1_000_000
             assert rows(influxd, database, query) == [
                 [ns, 21.5, True, "open"],
                 [ns + 2_000_000_000, 22, None, None],
             ]
-            wait_until(lambda: hub.get("rejects")["items"], 20, "the refused message is kept")
+            wait_until(lambda: hub.get("rejects")["items"], 60, "the refused message is kept")
             (refused,) = hub.get("rejects")["items"]
             assert refused["reason"] == "store-refused"
             assert "InfluxDB refused it: " in refused["detail"]
             assert "type" in refused["detail"]
 
-            wait_until(lambda: hub.get("logs", node="dev1")["items"], 20, "the log record is there")
+            wait_until(lambda: hub.get("logs", node="dev1")["items"], 60, "the log record is there")
             (found,) = hub.get("logs", node="dev1")["items"]
             assert (found["level"], found["source"], found["message"]) == ("error", "nginx", "bad gateway")
             (series,) = hub.get("query", node="dev1", measurement="room", field="temperature", start=NOW_MS)["series"]
@@ -110,10 +110,10 @@ def test_nodes_that_give_a_field_different_types_are_all_stored_and_nothing_is_r
             with hub_on(tmp_path, broker, influxd, database) as hub:
                 hub.wait_linked()
                 send(broker, "dev1", "room", second, level=20.5, state="open", whole=3, word=4)
-                wait_until(partial(has_counted, hub, "stored", 1), 20, "the first node is stored")
+                wait_until(partial(has_counted, hub, "stored", 1), 60, "the first node is stored")
                 send(broker, "dev2", "room", second, level="high", state=7, whole="many")
                 send(broker, "dev3", "room", second, level="21.5", state=True)
-                wait_until(partial(has_counted, hub, "stored", 3), 20, "all three are stored")
+                wait_until(partial(has_counted, hub, "stored", 3), 60, "all three are stored")
                 assert hub.get("rejects")["items"] == []
                 assert hub.metric("iothub_type_clashes_total") == 7
                 assert hub.metric("iothub_values_refused_total") == 0
@@ -137,8 +137,8 @@ def test_what_comes_again_after_a_restart_is_stored_once(tmp_path: Path, broker:
                 for second in range(5):
                     send(broker, "dev1", "room", second, temperature=float(second))
 
-                wait_until(partial(has_counted, hub, "stored", stored), 20, f"{stored} stored")
-                wait_until(partial(has_counted, hub, "duplicate", duplicates), 20, f"{duplicates} duplicates")
+                wait_until(partial(has_counted, hub, "stored", stored), 60, f"{stored} stored")
+                wait_until(partial(has_counted, hub, "duplicate", duplicates), 60, f"{duplicates} duplicates")
         assert rows(influxd, database, "SELECT count(temperature) FROM room") == [[0, 5]]
 
 
@@ -152,5 +152,5 @@ def test_the_hub_starts_without_its_database_and_loses_nothing(
         with influxd:
             influxd.create("iot")
             query = "SELECT temperature FROM room WHERE node = 'dev1'"
-            wait_until(lambda: len(rows(influxd, "iot", query)) == 5, 40, "all values are in InfluxDB")
+            wait_until(lambda: len(rows(influxd, "iot", query)) == 5, 60, "all values are in InfluxDB")
             hub.stop()

@@ -59,7 +59,7 @@ def test_a_machine_joins_with_the_printed_line_appears_and_leaves(hub: IotHub, t
     argv = [sys.executable, "-m", "agent", "--config", str(machine / "a.toml"), "--state", str(machine / "state")]
     with subprocess.Popen(argv, env=environment(), stderr=subprocess.DEVNULL) as running:
         try:
-            wait_until(lambda: state_of(hub, "new1") == "online", 20, "new1 is online")
+            wait_until(lambda: state_of(hub, "new1") == "online", 60, "new1 is online")
         finally:
             running.terminate()
     left = agent(machine, "leave")

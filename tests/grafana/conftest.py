@@ -109,10 +109,10 @@ def _fill(hub: IotHub, server: Influxd, database: str) -> Filled:
     with Device(mqtt, client_id="operator-test") as device:
         _send(device)
         _wait_for_rows(server, database)
-        first = httpx.get(f"{running['api_url']}/metrics").text
+        first = httpx.get(f"{running['api_url']}/metrics", timeout=60).text
         _send(device)
-        wait_until(lambda: _rounds(server, database) == 2, 20, "the second round is stored")
-    second = httpx.get(f"{running['api_url']}/metrics").text
+        wait_until(lambda: _rounds(server, database) == 2, 60, "the second round is stored")
+    second = httpx.get(f"{running['api_url']}/metrics", timeout=60).text
     return Filled(server, database, "host-1", Range(started_ms - 60_000, _now_ms() + 1000), (first, second))
 
 
@@ -134,9 +134,9 @@ def _wait_for_rows(server: Influxd, database: str) -> None:
     def there() -> set[str]:
         return {row[0] for series in server.ask("SHOW MEASUREMENTS", database) for row in series["values"]}
 
-    wait_until(lambda: wanted <= there(), 40, f"InfluxDB has {sorted(wanted)}")
+    wait_until(lambda: wanted <= there(), 60, f"InfluxDB has {sorted(wanted)}")
     # Rates begin with the second tick.
-    wait_until(lambda: server.ask('SELECT "usage" FROM "cpu" WHERE "core" = \'0\'', database), 20, "load of a core")
+    wait_until(lambda: server.ask('SELECT "usage" FROM "cpu" WHERE "core" = \'0\'', database), 60, "load of a core")
 
 
 def _rounds(server: Influxd, database: str) -> int:
@@ -156,7 +156,7 @@ def victoria(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         at_s = int(time.time()) - 300
         for seconds, text in ((-30, filled.scrapes[0]), (0, filled.scrapes[1])):
             parameters = {"timestamp": str((at_s + seconds) * 1000)}
-            answer = httpx.post(f"{server.url}/api/v1/import/prometheus", params=parameters, content=text)
+            answer = httpx.post(f"{server.url}/api/v1/import/prometheus", params=parameters, content=text, timeout=60)
             assert answer.is_success, answer.text
         httpx.get(f"{server.url}/internal/force_flush", timeout=30)
         yield server, at_s

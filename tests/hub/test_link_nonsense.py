@@ -192,7 +192,7 @@ def test_the_keep_alive_of_the_broker_counts() -> None:
     async def test() -> None:
         fake = FakeBroker(mqtt5.ConnAckPacket(server_keep_alive=1).write())
         async with fake.listening() as port, connected(port, keep_alive_s=1000):
-            await eventually(lambda: len(fake.heard) >= 2, timeout_s=3)
+            await eventually(lambda: len(fake.heard) >= 2)
 
     run(test)
 

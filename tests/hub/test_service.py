@@ -55,7 +55,7 @@ async def hub(state: Path, broker: Mosquitto) -> AsyncIterator[None]:
         await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
         yield
         stop.set()
-        await asyncio.wait_for(task, 10)
+        await asyncio.wait_for(task, 60)
     finally:
         task.cancel()
         await asyncio.wait({task})

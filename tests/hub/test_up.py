@@ -67,7 +67,7 @@ def up(state: Path, *words: str) -> Iterator[Running]:
 def test_sigterm_stops_the_last_started_first_and_exits_0(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         running.send(signal.SIGTERM)
-        assert running.process.wait(20) == 0
+        assert running.process.wait(60) == 0
         assert running.gone()
         assert (tmp_path / "order").read_text().split() == ["agent", "hub", "broker"]
         assert "stopped" in running.said()
@@ -76,7 +76,7 @@ def test_sigterm_stops_the_last_started_first_and_exits_0(tmp_path: Path) -> Non
 def test_ctrl_c_stops_it_too(tmp_path: Path) -> None:
     with up(tmp_path) as running:
         running.send(signal.SIGINT)
-        assert running.process.wait(20) == 0
+        assert running.process.wait(60) == 0
         assert running.gone()
 
 
@@ -85,7 +85,7 @@ def test_a_second_ctrl_c_kills_what_is_left(tmp_path: Path) -> None:
         running.send(signal.SIGINT)
         running.expect("stopping")
         running.send(signal.SIGINT)
-        assert running.process.wait(20) == 1
+        assert running.process.wait(60) == 1
         assert running.gone()
         assert "had to be killed: agent" in running.said()
 
@@ -114,7 +114,7 @@ def test_up_starts_again_after_it_was_killed_and_ends_what_was_left(tmp_path: Pa
             assert first.gone()
             assert not second.gone()
             second.send(signal.SIGTERM)
-            assert second.process.wait(20) == 0
+            assert second.process.wait(60) == 0
 
 
 def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
@@ -123,4 +123,4 @@ def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:
         running.expect("agent: ended unexpectedly (killed by SIGKILL)")
         running.expect("agent: runs again")
         running.send(signal.SIGTERM)
-        assert running.process.wait(20) == 0
+        assert running.process.wait(60) == 0

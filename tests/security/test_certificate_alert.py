@@ -50,7 +50,7 @@ def test_a_certificate_that_ends_in_ten_days_raises_an_alert(tmp_path: Path) -> 
             await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
             await eventually(lambda: operator.messages or task.done(), what="the alert")
             stop.set()
-            await asyncio.wait_for(task, 20)
+            await asyncio.wait_for(task, 60)
 
         asyncio.run(life())
         alert = json.loads(operator.messages[0].payload)

@@ -55,7 +55,7 @@ def secrets(hub: IotHub) -> dict[str, str]:
     token = (hub.state / "secrets" / "cli-token").read_text().strip()
     for path in (hub.state / "secrets").iterdir():
         found[path.name] = path.read_text().strip()
-    with httpx.Client(base_url=_url(hub), headers=bearer(token)) as api:
+    with httpx.Client(base_url=_url(hub), headers=bearer(token), timeout=60) as api:
         user = {"name": "ann", "role": "viewer", "password": PASSWORD}
         said = [api.post("/api/v1/users", json=user), api.post("/api/v1/users", json=user)]
         login = {"user": "ann", "password": PASSWORD}

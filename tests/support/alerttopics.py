@@ -50,4 +50,4 @@ def listening(hub: IotHub) -> Iterator[Said]:
             yield said
         finally:
             process.terminate()
-            reader.join(10)
+            reader.join(60)

@@ -191,8 +191,8 @@ async def running_api(
         app = create_app(parts)
         async with (
             serve(app, "127.0.0.1", 0, stop_within_s=2) as served,
-            httpx.AsyncClient(base_url=served.url, headers=bearer(token)) as http,
-            httpx.AsyncClient(base_url=served.url) as anyone,
+            httpx.AsyncClient(base_url=served.url, headers=bearer(token), timeout=60) as http,
+            httpx.AsyncClient(base_url=served.url, timeout=60) as anyone,
         ):
             yield Api(parts, app, served.url, http, anyone, token, made, rejects, ledger, clock, health)
             parts.live.close()

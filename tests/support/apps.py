@@ -97,13 +97,13 @@ def serving(folder: Path, *, empty: bool = False) -> Iterator[Served]:
     thread = threading.Thread(target=run, name="api")
     thread.start()
     try:
-        assert started.wait(30), "the API did not start"
+        assert started.wait(60), "the API did not start"
         assert ready, failed
         yield ready[0]
     finally:
         if not loop.is_closed():
             loop.call_soon_threadsafe(end.set)
-        thread.join(30)
+        thread.join(60)
     assert not failed, failed
 
 

@@ -72,8 +72,8 @@ class Pages:
     def api(self) -> httpx.Client:
         """A client of the API as administrator."""
         body = {"user": "admin", "password": self.password, "scope": "full"}
-        token = httpx.post(f"{self.api_url}/api/v1/token", json=body).raise_for_status().json()["token"]
-        return httpx.Client(base_url=f"{self.api_url}/api/v1", headers={"Authorization": f"Bearer {token}"})
+        token = httpx.post(f"{self.api_url}/api/v1/token", json=body, timeout=60).raise_for_status().json()["token"]
+        return httpx.Client(base_url=f"{self.api_url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60)
 
     def get(self, path: str, **params: Any) -> Any:
         with self.api() as api:
@@ -81,7 +81,7 @@ class Pages:
 
     def post(self, path: str, body: Any) -> Any:
         with self.api() as api:
-            return api.post(path, json=body).raise_for_status().json()
+            return api.post(path, json=body, timeout=60).raise_for_status().json()
 
     def _said(self, pattern: str) -> str:
         found = re.search(pattern, self.hub.text)

@@ -120,7 +120,7 @@ class Device:
 
     def _answer(self, mid: int) -> int:
         with self._changed:
-            came = self._changed.wait_for(lambda: mid in self._codes or self.ended is not None, timeout=10)
+            came = self._changed.wait_for(lambda: mid in self._codes or self.ended is not None, timeout=60)
             assert came, "the broker did not answer within 10 s"
             codes = self._codes.pop(mid, None)
         if codes is not None:

@@ -173,7 +173,7 @@ class Rig:
     def retained(self, topic: str) -> bytes:
         """The retained message of a topic; empty when there is none."""
         argv = ["mosquitto_sub", "-p", str(self.broker.port), "-t", topic, "-C", "1", "-W", "1", "-N"]
-        return subprocess.run(argv, capture_output=True, check=False, timeout=10).stdout
+        return subprocess.run(argv, capture_output=True, check=False, timeout=60).stdout
 
     def _is_settled(self) -> bool:
         rows = self.hub.get("ledger", node=SETTLED)["items"]  # none before the first marker

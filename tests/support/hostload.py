@@ -46,7 +46,7 @@ class Load:
         child, self._child = self._child, None
         if child is not None:
             child.kill()
-            child.wait(20)
+            child.wait(60)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -54,7 +54,7 @@ class Load:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        self._thread.join(20)
+        self._thread.join(60)
         self.rest()
 
     def _publish(self) -> None:

@@ -79,7 +79,7 @@ class Influxd(Process):
 
     def start(self) -> None:
         super().start()
-        wait_until(self._answers, 30, "influxd answers /ping")
+        wait_until(self._answers, 60, "influxd answers /ping")
         if self.generation > 1 and not self._is_set_up:
             self._set_up()
         self._is_set_up = True

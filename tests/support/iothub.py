@@ -112,8 +112,8 @@ class IotHub:
                 yield lines
             finally:
                 process.send_signal(signal.SIGINT)
-                process.wait(20)
-                reader.join(20)
+                process.wait(60)
+                reader.join(60)
 
     def left(self) -> list[str]:
         """Processes of this state directory that still run."""
@@ -124,9 +124,9 @@ class IotHub:
         if self._up is not None and not self._ended():
             self._up.kill()
             self._up.wait()
-            wait_until(lambda: not self.left(), 30, "the keeper ends what is left")
+            wait_until(lambda: not self.left(), 60, "the keeper ends what is left")
         for reader in self._readers:
-            reader.join(20)
+            reader.join(60)
 
     def _ended(self) -> bool:
         return self._up is None or self._up.poll() is not None

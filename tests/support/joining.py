@@ -44,7 +44,7 @@ class World:
 
     def machine(self) -> httpx.AsyncClient:
         context = ssl.create_default_context(cafile=self.certificates.authority_file)
-        return httpx.AsyncClient(base_url=f"https://localhost:{self.port}", verify=context)
+        return httpx.AsyncClient(base_url=f"https://localhost:{self.port}", verify=context, timeout=60)
 
     async def join(self, token: str, node: str) -> httpx.Response:
         return await self.ask("/join", {"token": token.partition("#")[0], "node": node})

@@ -63,14 +63,14 @@ async def connected(
 
     link = make_link(port, *filters, client_id=client_id, on_connect=note, **options)
     async with running(link):
-        await asyncio.wait_for(subscribed.wait(), 10)
+        await asyncio.wait_for(subscribed.wait(), 60)
         yield link
 
 
 async def collect(link: Link, count: int, *, acknowledge: bool = True) -> list[Message]:
     """The next ``count`` messages at least, in order of arrival; each batch is acknowledged as it comes."""
     messages: list[Message] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(messages) < count:
             batch = await link.batch()
             messages += batch.messages
@@ -87,7 +87,7 @@ async def settle(link: Link) -> None:
 async def collect_batches(link: Link, count: int) -> list[Batch]:
     """Batches of at least ``count`` messages, not acknowledged."""
     batches: list[Batch] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while sum(len(batch.messages) for batch in batches) < count:
             batches.append(await link.batch())
     return batches

@@ -80,7 +80,7 @@ class Process:
             return 0
         process, self._process = self._process, None
         process.send_signal(how)
-        return process.wait(timeout=20)
+        return process.wait(timeout=60)
 
     def __enter__(self) -> Self:
         self.start()

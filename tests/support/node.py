@@ -42,7 +42,7 @@ async def connected(
     broker: Mosquitto, on_receipt: Callable[[Receipt, bool], None] | None = None
 ) -> AsyncIterator[NodeSession]:
     async with make_session(broker.port, on_receipt) as session:
-        await asyncio.wait_for(session.connected.wait(), 10)
+        await asyncio.wait_for(session.connected.wait(), 60)
         yield session
 
 
@@ -75,12 +75,12 @@ def run(test: Callable[[], Awaitable[None]], limit_s: float = 30) -> None:
 def pub(broker: Mosquitto, topic: str, payload: str, *more: str) -> None:
     """Publish at QoS 1 with a client that is not ours."""
     argv = ["mosquitto_pub", "-V", "5", "-p", str(broker.port), "-q", "1", "-t", topic, "-m", payload, *more]
-    subprocess.run(argv, check=True, timeout=10)
+    subprocess.run(argv, check=True, timeout=60)
 
 
 def with_password(folder: Path) -> list[str]:
     """Lines of a broker that lets nobody in but ``n1`` with the password ``right``."""
     passwords = folder / "passwords"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "n1", "right"], check=True, timeout=10)
+    subprocess.run(["mosquitto_passwd", "-c", "-b", str(passwords), "n1", "right"], check=True, timeout=60)
     passwords.chmod(0o644)
     return ["allow_anonymous false", f"password_file {passwords}"]

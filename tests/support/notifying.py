@@ -136,7 +136,7 @@ def http_endpoint() -> Iterator[Webhook]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.tries += 1
-            hook.open.wait(20)
+            hook.open.wait(60)
             if hook.status == 200:
                 hook.received.append(json.loads(body))
             with contextlib.suppress(OSError):

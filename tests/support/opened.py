@@ -130,7 +130,7 @@ class Witness:
 
 def raw(port: int, *packets: bytes, tls: ssl.SSLContext | None = None) -> bytes:
     """Send bytes; what comes back until the broker ends the connection or is silent for a second."""
-    with socket.create_connection(("localhost", port), timeout=5) as plain:
+    with socket.create_connection(("localhost", port), timeout=60) as plain:
         connection = tls.wrap_socket(plain, server_hostname="localhost") if tls is not None else plain
         answer = b""
         try:

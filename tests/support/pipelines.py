@@ -192,7 +192,7 @@ class Bench:
         """Stop the pipeline and wait until it has ended."""
         if not self.task.done():
             self.pipeline.stop()
-            await asyncio.wait_for(asyncio.shield(self.task), 10)
+            await asyncio.wait_for(asyncio.shield(self.task), 60)
 
     async def done(self, batches: int) -> None:
         """Wait until so many batches have been acknowledged."""

@@ -78,7 +78,7 @@ class Answering:
                     )
                 )
                 whole.was_asked.set()
-                whole.may_answer.wait(30)
+                whole.may_answer.wait(60)
                 status, answer = whole.answers.get(asked.path, (404, problem("no-path", "There is no such path.")))
                 if isinstance(answer, list):
                     answer = answer.pop(0)

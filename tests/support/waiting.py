@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _EVERY_S = 0.01
 
 
-def wait_until(predicate: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+def wait_until(predicate: Callable[[], object], timeout_s: float = 60.0, what: str = "") -> None:
     """Return as soon as ``predicate()`` is true; AssertionError naming ``what`` after ``timeout_s``."""
     deadline = time.monotonic() + timeout_s
     while not predicate():
@@ -20,7 +20,7 @@ def wait_until(predicate: Callable[[], object], timeout_s: float = 10.0, what: s
         time.sleep(_EVERY_S)
 
 
-async def eventually(predicate: Callable[[], object], timeout_s: float = 10.0, what: str = "") -> None:
+async def eventually(predicate: Callable[[], object], timeout_s: float = 60.0, what: str = "") -> None:
     """As :func:`wait_until`, leaving the event loop free."""
     deadline = time.monotonic() + timeout_s
     while not predicate():

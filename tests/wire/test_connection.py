@@ -112,7 +112,7 @@ def test_many_messages_are_in_flight_at_once_and_arrive_in_order(broker: Mosquit
 def test_no_more_than_the_broker_takes_are_in_flight(tmp_path: Path) -> None:
     async def test(broker: Mosquitto) -> None:
         async with make_session(broker.port, window=50) as session:
-            await asyncio.wait_for(session.connected.wait(), 10)
+            await asyncio.wait_for(session.connected.wait(), 60)
             assert session._connection is not None
             assert session._connection._slots._value == 7
 
@@ -153,7 +153,7 @@ def test_a_broker_that_says_the_id_is_taken_over_refuses_the_session() -> None:
     async def test() -> None:
         async with scripted(CONNACK + bytes.fromhex("e0018e")) as port:
             with pytest.raises(SessionRefused) as refused:
-                await publish_once(mqtt(port), "a", b"x", timeout_s=5)
+                await publish_once(mqtt(port), "a", b"x", timeout_s=60)
             assert refused.value.code == 0x8E
 
     run(test)
@@ -168,14 +168,14 @@ def test_a_connection_that_breaks_while_it_subscribes_is_noticed_at_once() -> No
             with pytest.raises(SessionDown, match="the connection broke"):
                 await connection.subscribe([Subscription("iot/v1/n1/stored")])
 
-    run(test, limit_s=5)
+    run(test, limit_s=20)
 
 
 def test_a_server_that_is_no_broker_is_noticed_at_once() -> None:
     async def test() -> None:
         async with scripted(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
             with pytest.raises(SessionDown, match="is it an MQTT 5 broker"):
-                await publish_once(mqtt(port), "a", b"x", timeout_s=5)
+                await publish_once(mqtt(port), "a", b"x", timeout_s=60)
 
     run(test)
 

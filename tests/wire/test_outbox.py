@@ -257,7 +257,7 @@ def test_killed_at_any_moment_nothing_that_was_on_disk_is_lost_and_no_number_is_
             session, last = writer.stdout.readline().split()
         os.kill(writer.pid, signal.SIGKILL)
         said = writer.stdout.read().split()
-        writer.wait(timeout=20)
+        writer.wait(timeout=60)
         writer.stdout.close()
         sessions.add(session)
         last_said = int(said[-1]) if said and len(said) % 2 == 0 else int(last)

@@ -106,7 +106,7 @@ def test_what_the_hub_has_leaves_the_outbox(broker: Mosquitto, tmp_path: Path) -
         async with hub_on(broker) as hub, node(broker, tmp_path / "outbox.db") as outbox:
             hub.session = outbox.session
             put(outbox, 500)
-            await eventually(lambda: outbox.waiting == 0, 20)
+            await eventually(lambda: outbox.waiting == 0, 60)
             assert hub.stored == set(range(1, 501))
 
     run(test)
@@ -129,8 +129,8 @@ def test_killed_brokers_and_restarted_nodes_lose_nothing(broker: Mosquitto, tmp_
                         produced += 100
                         broker.start()
             async with node(broker, tmp_path / "outbox.db") as outbox:
-                await eventually(lambda: hub.watermark == produced, 25, what=f"all of {produced}")
-                await eventually(lambda: outbox.waiting == 0, 10)
+                await eventually(lambda: hub.watermark == produced, 60, what=f"all of {produced}")
+                await eventually(lambda: outbox.waiting == 0, 60)
         assert hub.stored == set(range(1, produced + 1))
 
     run(test, limit_s=60)
@@ -145,7 +145,7 @@ def test_what_waited_without_a_hub_arrives_and_the_new_comes_first(broker: Mosqu
             hub.session = outbox.session
             await eventually(lambda: hub.stored)
             put(outbox, 1)
-            await eventually(lambda: outbox.waiting == 0, 20)
+            await eventually(lambda: outbox.waiting == 0, 60)
             assert hub.stored == set(range(1, 302))
 
     run(test)

@@ -89,7 +89,7 @@ def test_whoever_waits_for_messages_is_woken() -> None:
         waiter = asyncio.create_task(outbox.changed.wait())
         await asyncio.sleep(0)
         outbox.append("t", text)
-        await asyncio.wait_for(waiter, 5)
+        await asyncio.wait_for(waiter, 60)
 
     asyncio.run(test())
 

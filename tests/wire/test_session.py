@@ -108,7 +108,7 @@ def test_the_session_connects_once_the_broker_is_there(tmp_path: Path, caplog: p
         async with make_session(broker.port) as session:
             await eventually(lambda: caplog.records)
             with broker:
-                await asyncio.wait_for(session.connected.wait(), 10)
+                await asyncio.wait_for(session.connected.wait(), 60)
 
     with caplog.at_level(logging.INFO, logger="wire.session"):
         run(test)
@@ -121,7 +121,7 @@ def test_a_killed_broker_is_followed_by_a_new_connection_with_birth_and_commands
             broker.kill()
             await eventually(lambda: not session.connected.is_set())
             broker.start()
-            await asyncio.wait_for(session.connected.wait(), 10)
+            await asyncio.wait_for(session.connected.wait(), 60)
             async with collected(broker, STATUS) as got:
                 await eventually(lambda: states(got) == ["online"])
             pub(broker, "iot/v1/n1/cmd/ping", '{"id":"7"}')
@@ -196,7 +196,7 @@ def test_of_more_commands_than_it_holds_a_session_hands_out_the_rest_to_be_answe
             session.on_overflow = overflowed.append
             argv = ["mosquitto_pub", "-V", "5", "-p", str(broker.port), "-q", "1", "-t", "iot/v1/n1/cmd/ping", "-l"]
             lines = "".join(f'{{"id":"{i}"}}\n' for i in range(1002))
-            await asyncio.to_thread(subprocess.run, argv, input=lines.encode(), check=True, timeout=10)
+            await asyncio.to_thread(subprocess.run, argv, input=lines.encode(), check=True, timeout=60)
             await eventually(lambda: len(overflowed) == 2)
             assert [command.body for command in overflowed] == [Command(id="1000"), Command(id="1001")]
             first = await anext(aiter(session.commands()))
@@ -233,7 +233,7 @@ def test_a_wrong_password_is_said_once_with_what_to_do_and_a_new_one_is_taken_up
             assert "Not authorized (0x87)" in caplog.text
             assert "iothub nodes add n1" in caplog.text
             password.write_text("right\n", encoding="utf-8")
-            await asyncio.wait_for(session.connected.wait(), 10)
+            await asyncio.wait_for(session.connected.wait(), 60)
             assert len(caplog.records) == 1
 
     with Mosquitto(tmp_path / "mosquitto", lines=with_password(tmp_path)) as broker:
@@ -248,7 +248,7 @@ def test_a_second_client_with_the_same_id_is_suspected_when_connections_keep_bre
             for _ in range(3):
                 async with Connection(mqtt(broker.port), client_id="n1", clean_start=True):
                     await eventually(lambda: not session.connected.is_set())
-                await asyncio.wait_for(session.connected.wait(), 10)
+                await asyncio.wait_for(session.connected.wait(), 60)
             assert "Another client uses the id n1?" in caplog.text
 
     run(test)

@@ -260,7 +260,7 @@ def test_a_request_that_is_no_http_gets_an_answer_and_no_traceback(tmp_path: Pat
 
             def send(request: bytes) -> bytes:
                 host, port = api.url.removeprefix("http://").split(":")
-                with socket.create_connection((host, int(port)), timeout=5) as client:
+                with socket.create_connection((host, int(port)), timeout=60) as client:
                     client.sendall(request)
                     return client.recv(100)
 

@@ -24,7 +24,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 def test_a_free_port_is_found_and_told() -> None:
     async def scenario() -> None:
-        async with serve(app, "127.0.0.1", 0) as served, httpx.AsyncClient() as http:
+        async with serve(app, "127.0.0.1", 0) as served, httpx.AsyncClient(timeout=60) as http:
             assert served.port > 0
             assert served.url == f"http://127.0.0.1:{served.port}"
             assert (await http.get(served.url)).text == "ok"
@@ -36,7 +36,7 @@ def test_after_the_end_nobody_listens_and_the_port_can_be_taken_again() -> None:
     async def scenario() -> None:
         async with serve(app, "127.0.0.1", 0) as served:
             pass
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             with pytest.raises(httpx.ConnectError):
                 await http.get(served.url)
         async with serve(app, "127.0.0.1", served.port) as again:
@@ -103,7 +103,7 @@ def test_a_request_under_way_is_answered_before_the_end() -> None:
         await app(scope, receive, send)
 
     async def scenario() -> None:
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             async with serve(slow, "127.0.0.1", 0, stop_within_s=10) as served:
                 asking = asyncio.create_task(http.get(served.url))
                 await started.wait()
@@ -122,7 +122,7 @@ def test_a_request_that_never_ends_does_not_hold_the_end_up() -> None:
         await asyncio.Event().wait()
 
     async def scenario() -> Any:
-        async with httpx.AsyncClient() as http, asyncio.timeout(20):
+        async with httpx.AsyncClient(timeout=60) as http, asyncio.timeout(20):
             async with serve(stuck, "127.0.0.1", 0, stop_within_s=1) as served:
                 asking = asyncio.create_task(http.get(served.url))
                 await started.wait()
@@ -133,7 +133,7 @@ def test_a_request_that_never_ends_does_not_hold_the_end_up() -> None:
 
 def test_connections_send_at_once() -> None:
     async def scenario() -> None:
-        async with serve(app, "127.0.0.1", 0) as served, httpx.AsyncClient() as http:
+        async with serve(app, "127.0.0.1", 0) as served, httpx.AsyncClient(timeout=60) as http:
             await http.get(served.url)
             tasks_seen = [
                 transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -23,7 +23,7 @@ async def run_until_it_ends(child: MosquittoChild) -> tuple[int, list[str]]:
         *child.argv, env={**os.environ, **child.env}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), 10)
+        output, _ = await asyncio.wait_for(process.communicate(), 60)
     finally:
         if process.returncode is None:
             process.kill()
@@ -44,7 +44,7 @@ def test_ready_returns_when_the_port_accepts_and_sigterm_ends_it_in_order(tmp_pa
         process = await asyncio.create_subprocess_exec(
             *child.argv, env={**os.environ, **child.env}, stderr=asyncio.subprocess.DEVNULL
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await child.ready()
             _, writer = await asyncio.open_connection(child.host, child.port)
             writer.close()

@@ -88,7 +88,7 @@ def test_quiet_times_give_ticks(tmp_path: Path) -> None:
     def behave(connection: ServerConnection, _: int) -> None:
         connection.recv()
         connection.send(READY)
-        over.wait(20)
+        over.wait(60)
 
     with hub(tmp_path, behave):
         events = feed(tmp_path, []).events(0.05)

@@ -168,7 +168,9 @@ def guarded(tmp_path: Path) -> Iterator[Influxd]:
 
 
 def ask_as(server: Influxd, user: str, password: str, query: str, database: str = "iot") -> httpx.Response:
-    return httpx.post(f"{server.url}/query", params={"db": database}, data={"q": query}, auth=(user, password))
+    return httpx.post(
+        f"{server.url}/query", params={"db": database}, data={"q": query}, auth=(user, password), timeout=60
+    )
 
 
 def test_a_server_without_anybody_gets_an_administrator_a_writer_and_a_reader(guarded: Influxd, tmp_path: Path) -> None:
@@ -193,11 +195,13 @@ def test_the_writer_writes_and_reads_and_the_reader_only_reads(guarded: Influxd,
     target = target_of(settings.store.influx.model_copy(update=with_user))
     password = (secrets / "influx-grafana-password").read_text().strip()
     assert ask_as(guarded, "grafana", password, "SHOW MEASUREMENTS").status_code == 200
-    refused = httpx.post(f"{guarded.url}/write?db=iot", content=b"m a=1", auth=("grafana", password))
+    refused = httpx.post(f"{guarded.url}/write?db=iot", content=b"m a=1", auth=("grafana", password), timeout=60)
     assert refused.status_code == 403
     assert ask_as(guarded, "grafana", password, "DROP DATABASE iot").status_code == 403
     hub = (secrets / "influx-hub-password").read_text().strip()
-    assert httpx.post(f"{guarded.url}/write?db=iot", content=b"m a=1", auth=("iothub", hub)).status_code == 204
+    assert (
+        httpx.post(f"{guarded.url}/write?db=iot", content=b"m a=1", auth=("iothub", hub), timeout=60).status_code == 204
+    )
     assert ask_as(guarded, "iothub", hub, "SELECT * FROM m").json()["results"][0]["series"][0]["name"] == "m"
     assert target.access.password == hub
 

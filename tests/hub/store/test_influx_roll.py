@@ -260,7 +260,7 @@ def test_after_an_outage_longer_than_the_servers_window_its_roll_ups_are_complet
         async def replay() -> None:
             sinks = make_sinks(settings, paths, on_refused=nobody, on_reached=nothing)
             async with sinks.store:
-                await eventually(lambda: sinks.spooled[0].spool_stats().size_bytes == 0, 30, "replayed")
+                await eventually(lambda: sinks.spooled[0].spool_stats().size_bytes == 0, 60, "replayed")
 
         async def maintain() -> None:
             async with make_sinks(settings, paths, on_refused=nobody, on_reached=nothing).store as store:

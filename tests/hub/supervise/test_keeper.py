@@ -31,7 +31,7 @@ def test_what_carries_the_mark_ends_and_nothing_else() -> None:
     with marked(SLEEP, mine) as one, marked(SLEEP, other) as two:
         try:
             wait_until(lambda: end_all(lambda mark: mark == mine) or one.poll() is not None)
-            assert one.wait(10) == -signal.SIGTERM
+            assert one.wait(60) == -signal.SIGTERM
             assert two.poll() is None
         finally:
             two.kill()
@@ -43,7 +43,7 @@ def test_what_ignores_sigterm_is_killed_after_the_limit() -> None:
         assert one.stdout is not None
         one.stdout.readline()
         assert end_all(lambda mark: mark == mine, limit_s=0.1)
-        assert one.wait(10) == -signal.SIGKILL
+        assert one.wait(60) == -signal.SIGKILL
 
 
 PARENT = """

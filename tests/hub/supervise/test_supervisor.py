@@ -222,7 +222,7 @@ def test_kill_ends_all_at_once_while_a_stop_waits(stage: Stage) -> None:
         stopping = asyncio.create_task(supervisor.stop())
         await asyncio.sleep(0)
         supervisor.kill()
-        await asyncio.wait_for(stopping, 10)
+        await asyncio.wait_for(stopping, 60)
 
     stage.play(act)
 
