@@ -183,8 +183,8 @@ class Executor:
     def _entry(self, way: Way, order: Order) -> Entry:
         asked = order.asked
         return Entry(
-            key=asked.id if asked.id is not None else way.id,
-            named=asked.id is not None,
+            key=asked.id if asked.id is not None else way.key,
+            named=asked.id is not None or way.named,
             name=order.command.name,
             accepted_ms=self._reporter.clock_ms(),
             expires_ms=asked.expires,

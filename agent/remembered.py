@@ -52,9 +52,9 @@ class MemoryDown(Exception):  # noqa: N818  the name says what is the matter
 class Entry:
     """One command that is about to run, and where its replies go."""
 
-    #: The request's id, or one made up where it has none.
+    #: The request's id or correlation data, or one made up where it has neither.
     key: str
-    #: Whether the id is the request's, so that it can come again.
+    #: Whether it is the request's, so that it can come again.
     named: bool
     name: str
     accepted_ms: int

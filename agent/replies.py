@@ -13,10 +13,10 @@ import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from wire.errors import SessionDown, TopicError
+from wire.errors import SessionDown
 from wire.messages import Command, Reply, ReplyState, encode
 from wire.packets import TOO_LARGE
-from wire.topics import check_name, matches
+from wire.received import known
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,17 +38,20 @@ class Way:
     """Where replies to one request go.
 
     A response topic is honoured when it is one of this node's own reply topics, the only ones it may publish to; else
-    ``reply/{id}`` is used. The id is the command's, else the response topic's, else the correlation data, else made up.
+    ``reply/{id}`` is used. The id is what :func:`wire.received.known` finds, else made up.
     """
 
     def __init__(self, topics: Topics, node: str, received: ReceivedCommand) -> None:
-        known = _known_id(topics, node, received)
+        body_id = received.body.id if isinstance(received.body, Command) else None
+        found = known(topics, node, body_id, received.response_topic, received.correlation_data)
         #: Whether the operator can know where to look.
-        self.addressed = known is not None
-        self.id = known or secrets.token_hex(8)
-        response = received.response_topic
-        is_ours = response is not None and matches(topics.replies(node), response)
-        self.topic = response if is_ours and response is not None else topics.reply(node, self.id)
+        self.addressed = found.id is not None
+        #: Whether the id says which request it is, so that it must not come again.
+        self.named = self.addressed and not found.shared
+        self.id = found.id or secrets.token_hex(8)
+        #: Unlike the id of all other requests to this node, that of a request which comes again apart.
+        self.key = f"{self.id}~{secrets.token_hex(4)}" if found.shared else self.id
+        self.topic = found.topic or topics.reply(node, self.id)
         self.correlation_data = received.correlation_data
 
 
@@ -134,19 +137,3 @@ async def publish_reply(session: NodeSession, topic: str, payload: bytes, correl
         if answer.permanent:
             _LOG.error("reply on %s refused by the broker: %s", topic, answer)
         return answer
-
-
-def _known_id(topics: Topics, node: str, received: ReceivedCommand) -> str | None:
-    candidates: list[str] = []
-    if isinstance(received.body, Command) and received.body.id is not None:
-        candidates.append(received.body.id)
-    if received.response_topic is not None and matches(topics.replies(node), received.response_topic):
-        candidates.append(topics.parse(received.response_topic).name)
-    if received.correlation_data is not None:
-        candidates.append(received.correlation_data.decode("utf-8", errors="replace"))
-    for candidate in candidates:
-        try:
-            return check_name(candidate, "reply id")
-        except TopicError:
-            continue
-    return None

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DEFAULT_ROOT: Final = "iot/v1"
-#: Node ids, measurements, commands and reply ids are one topic level each.
 _NODE_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_NAME: Final = re.compile(r"[^/+#\x00-\x1f\x7f]{1,128}")
+#: Code points that are no characters, the last two of each plane among them.
+_NO_CHARACTERS: Final = "\ud800-\udfff\ufdd0-\ufdef" + "".join(
+    chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17)
+)
+#: Node ids, measurements, commands and reply ids are one topic level each. Control characters (C1 too) and what is no
+#: character: brokers may end the connection of whoever sends such a topic (MQTT 5 §1.5.4), and Mosquitto does.
+_NAME: Final = re.compile(rf"[^/+#\x00-\x1f\x7f-\x9f{_NO_CHARACTERS}]{{1,128}}")
 _FILTER: Final = re.compile(r"(?!$)(?:#|(?:\+|[^+#/\x00]*)(?:/(?:\+|[^+#/\x00]*))*(?:/#)?)")
 _HUB_LEVEL: Final = "$hub"
 _LONGEST_SHOWN: Final = 120

@@ -48,17 +48,20 @@ if TYPE_CHECKING:
 #: Ids of commands that are remembered, so that what the broker delivers twice is done once.
 _REMEMBERED: Final = 1000
 _MOST_WAITING: Final = 1000
+_LONGEST_SILENCE_S: Final = 10 * 365 * 86_400.0
 
 _log = structlog.get_logger("hub.alerts")
 
 _Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+#: As databases hold them.
+_Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _By = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
 class OnAlert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of ``alert-ack``."""
 
-    id: int
+    id: _Number
     by: _By
     why: str = ""
 
@@ -66,7 +69,7 @@ class OnAlert(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of ``alert-assign``."""
 
-    id: int
+    id: _Number
     by: _By
     to: _By | None
     why: str = ""
@@ -75,7 +78,7 @@ class Assign(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Comment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of ``alert-comment``."""
 
-    id: int
+    id: _Number
     by: _By
     why: _Text
 
@@ -93,7 +96,7 @@ class Silencing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Unsilencing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Arguments of ``unsilence``."""
 
-    id: int
+    id: _Number
     by: _By
 
 
@@ -206,14 +209,14 @@ class HubCommands:
 
     async def _silence(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(args, Silencing)
-        lasts_ns = int(parse_duration(wanted.lasts) * NS_PER_S)
-        if lasts_ns <= 0:
-            raise ValueError("for: must be longer than nothing, e.g. 2h")
+        lasts_s = parse_duration(wanted.lasts)
+        if not 0 < lasts_s <= _LONGEST_SILENCE_S:
+            raise ValueError("for: must be longer than nothing, e.g. 2h, and at most ten years")
         return _silenced(
             await self._desk.silence(
                 rule=wanted.rule,
                 node=wanted.node,
-                ends_ns=self._clock_ns() + lasts_ns,
+                ends_ns=self._clock_ns() + int(lasts_s * NS_PER_S),
                 by=wanted.by,
                 why=wanted.why,
             )

@@ -19,6 +19,7 @@ from hub.link import LinkDown
 from hub.live import SeriesStats, StatsEvent
 from hub.rules.metric import matches, parse_metric
 from hub.store.select import glob_matcher
+from wire.errors import TopicError
 from wire.messages import encode
 from wire.point import NS_PER_MS, NS_PER_S
 
@@ -100,7 +101,11 @@ class Stats:
 
     async def _publish(self, node: str, measurement: str, said: StatsMessage) -> None:
         try:
-            await self._link.publish(self._topics.stats(node, measurement), encode(said), qos=0)
+            topic = self._topics.stats(node, measurement)
+        except TopicError:  # of a foreign source: no topic of ours can name it, and live subscribers have it
+            return
+        try:
+            await self._link.publish(topic, encode(said), qos=0)
         except LinkDown as error:
             if time.monotonic() - self._said_at >= _REMIND_S:
                 self._said_at = time.monotonic()

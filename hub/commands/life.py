@@ -28,6 +28,8 @@ GRACE_NS: Final = 5 * NS_PER_S
 LONGEST_NS: Final = 3600 * NS_PER_S
 #: The journal's words for what should not happen; see :class:`hub.commands.oddities.Oddities`.
 ODD: Final = frozenset({"stray", "repeated", "ignored"})
+#: When what never ends is due: the last moment that a database holds.
+_NEVER_NS: Final = 2**63 - 1
 #: Begins the ids that the hub makes up for requests without one.
 NAMELESS: Final = "~"
 _NOBODY: Final = Who()
@@ -139,9 +141,9 @@ def due_ns(command: Command) -> int | None:
     if command.state.final:
         return None
     if command.accepted_ns is not None:
-        runs_ns = int(command.timeout_s * NS_PER_S) if command.timeout_s is not None else LONGEST_NS
-        return command.accepted_ns + runs_ns + GRACE_NS
-    return command.expires_ms * NS_PER_MS + GRACE_NS if command.expires_ms is not None else None
+        runs_ns = LONGEST_NS if command.timeout_s is None else int(min(command.timeout_s * NS_PER_S, _NEVER_NS))
+        return min(command.accepted_ns + runs_ns + GRACE_NS, _NEVER_NS)
+    return min(command.expires_ms * NS_PER_MS + GRACE_NS, _NEVER_NS) if command.expires_ms is not None else None
 
 
 def output_digest(before: str, chunk: Chunk) -> str:

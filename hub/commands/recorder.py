@@ -12,6 +12,7 @@ from hub.commands.model import Answer, Seen, Who
 from wire.errors import TopicError
 from wire.messages import Command, Reply
 from wire.point import NS_PER_MS
+from wire.received import known
 from wire.topics import Kind, check_name
 
 if TYPE_CHECKING:
@@ -105,20 +106,11 @@ class Recorder:
         )
 
     def _id_of(self, node: str, body: Command, message: Incoming) -> str | None:
-        """As nodes find it: the body's, the response topic's where that is the node's own, or the correlation data."""
+        """As nodes find it; hubs take that of the body alone."""
         if node.startswith(_HUB):
             return body.id if body.id is not None and _is_name(body.id) else None
-        candidates = [body.id]
-        if (response := _property(message, "response_topic")) is not None:
-            try:
-                address = self._topics.parse(response)
-            except TopicError:
-                address = None
-            if address is not None and address.kind is Kind.REPLY and address.node == node:
-                candidates.append(address.name)
-        if (correlation := _property(message, "correlation_data")) is not None:
-            candidates.append(correlation.decode("utf-8", errors="replace"))
-        return next((candidate for candidate in candidates if candidate is not None and _is_name(candidate)), None)
+        response, correlation = _property(message, "response_topic"), _property(message, "correlation_data")
+        return known(self._topics, node, body.id, response, correlation).id
 
     def _who(self, node: str, name: str, body: Command, message: Incoming) -> Who:
         claimed = next((value for key, value in _property(message, "user_properties") or () if key == _USER), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,69 @@ def test_an_id_that_is_no_topic_level_is_answered_elsewhere(broker: Mosquitto) -
     async def test(bench: Bench) -> None:
         bench.send("ping", '{"id":"a/b"}')
         assert (await bench.final())["state"] == "done"
+
+    run_commands(broker, test)
+
+
+#: What a response topic may not lead to; one of the node's own that is no name of a reply ended the agent once.
+_NOWHERE = ["iot/v1/n1/reply/" + 129 * "x", "iot/v1/n1/reply/", "iot/v1/n2/reply/x", "iot/v1/n1/cmd/ping", "$CONTROL/x"]
+
+
+def test_no_response_topic_leads_astray_or_ends_the_agent(broker: Mosquitto) -> None:
+    async def test(bench: Bench) -> None:
+        for number, topic in enumerate(_NOWHERE):
+            bench.send("ping", f'{{"id":"x{number}"}}', "-D", "PUBLISH", "response-topic", topic)
+            assert (await bench.final(f"/reply/x{number}"))["state"] == "done"
+        for topic in _NOWHERE:
+            bench.send("ping", "", "-D", "PUBLISH", "response-topic", topic)
+        bench.send("ping", '{"id":"after"}')
+        await bench.final("/after")
+        assert bench.session.connections == 1
+        assert {reply.topic.rsplit("/", 1)[0] for reply in bench.incoming} == {"iot/v1/n1/reply"}
+
+    run_commands(broker, test)
+
+
+@pytest.mark.parametrize("name", ["\\u0085", "x\\uffff", "\\ufdd0", "\\ud83f\\udffe", "\\ud800", "\\u0000"])
+def test_an_id_that_brokers_end_the_connection_for_is_answered_elsewhere(broker: Mosquitto, name: str) -> None:
+    async def test(bench: Bench) -> None:
+        bench.send("ping", f'{{"id":"{name}"}}')
+        bench.send("ping", '{"id":"after"}')
+        await bench.final("/after")
+        assert bench.session.connections == 1
+        await eventually(lambda: bench.states().count("done") == 2)
+
+    run_commands(broker, test)
+
+
+def test_one_response_topic_serves_many_requests_told_apart_by_correlation_data(broker: Mosquitto) -> None:
+    async def test(bench: Bench) -> None:
+        here = ["-D", "PUBLISH", "response-topic", "iot/v1/n1/reply/me", "-D", "PUBLISH", "correlation-data"]
+        digest = hashlib.sha256(b"a/b").hexdigest()
+
+        def ends() -> dict[str, list[str]]:
+            found: dict[str, list[str]] = {}
+            for reply in bench.replies("/me"):
+                if reply["state"] != "accepted":
+                    found.setdefault(reply["id"], []).append(reply["state"])
+            return found
+
+        for data in ("c1", "c2", "a/b"):
+            bench.send("ping", "", *here, data)
+        await eventually(lambda: ends() == {"c1": ["done"], "c2": ["done"], digest: ["done"]})
+        bench.send("ping", "", *here, "c1")
+        await eventually(lambda: ends()["c1"] == ["done", "refused"])
+
+    run_commands(broker, test)
+
+
+def test_a_response_topic_alone_is_not_what_makes_a_request_one_of_a_kind(broker: Mosquitto) -> None:
+    async def test(bench: Bench) -> None:
+        for number in range(3):
+            bench.send("slow" if number < 2 else "ping", "", "-D", "PUBLISH", "response-topic", "iot/v1/n1/reply/me")
+        await eventually(lambda: "done" in bench.states("/me"))
+        assert bench.ran == ["slow", "slow"]
+        assert bench.states("/me").count("accepted") == 3
 
     run_commands(broker, test)
 

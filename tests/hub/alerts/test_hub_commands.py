@@ -132,6 +132,11 @@ def test_what_was_asked_and_answered_stands_in_the_journal_of_commands(tmp_path:
         (command("alert-ack", id=9, by="jo"), "failed", "no open alert 9"),
         (command("alert-nack", id=1), "refused", "no command 'alert-nack'; there are alert-ack, "),
         (command("silence", by="jo", why="x", **{"for": "soon"}), "refused", "a duration is a number"),
+        # Larger than a database holds: that ended the hub once.
+        (command("alert-ack", id=10**30, by="jo"), "refused", "Expected `int` <= 9223372036854775807"),
+        (command("unsilence", id=10**30, by="jo"), "refused", "Expected `int` <= 9223372036854775807"),
+        (command("silence", by="jo", why="x", **{"for": 1e300}), "refused", "at most ten years"),
+        (command("silence", by="jo", why="x", **{"for": f"{400 * '9'}d"}), "refused", "at most ten years"),
     ],
 )
 def test_what_cannot_be_done_is_answered_with_the_reason(tmp_path: Path, wrong: Control, state: str, says: str) -> None:

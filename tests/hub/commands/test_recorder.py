@@ -55,7 +55,9 @@ def only(tmp_path: Path, payload: bytes = b"{}", **more: Any) -> Seen:
     ("payload", "more", "expected"),
     [
         (b'{"id":"a"}', {"response_topic": "iot/v1/n1/reply/b", "correlation_data": b"c"}, "a"),
-        (b"{}", {"response_topic": "iot/v1/n1/reply/b", "correlation_data": b"c"}, "b"),
+        (b"{}", {"response_topic": "iot/v1/n1/reply/b", "correlation_data": b"c"}, "c"),
+        (b"{}", {"response_topic": "iot/v1/n1/reply/b"}, "b"),
+        (b'{"id":"a\\u0085"}', {}, None),
         (b"", {"response_topic": "iot/v1/n2/reply/b", "correlation_data": b"c"}, "c"),
         (b"{}", {"response_topic": "elsewhere"}, None),
         (b'{"id":"a/b"}', {}, None),
