@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from wire.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
 USAGE: Final = 2
 #: Where processors are short, the ingest goes before pictures.
@@ -30,9 +32,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return USAGE
     os.nice(_NICE)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
     from dashboard.server import run  # noqa: PLC0415  --help needs none of it
 
     return run(settings.dashboard)
+
+
+def _stopped(_number: int, _frame: FrameType | None) -> None:
+    """As asked, while there is no server yet that could come to its end."""
+    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@ request ─▶ open path? ──────────────────
                               ├▶ signed out ─▶ page: to /login · WebSocket: closed · else 401
                               └▶ API away ───▶ page that says so and tries again · else 503
 
-A WebSocket lives long, so each frame that the browser sends is judged anew: after logout it is closed.
+A WebSocket lives long, so it is judged anew with each frame that the browser sends, and every few seconds of silence:
+after logout it is closed, and the page asks where to log in (shell.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import html
+from functools import partial
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
 
@@ -25,6 +27,8 @@ from dashboard.identity import COOKIE
 from dashboard.markup import document
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 _OPEN: Final = frozenset({"/login", "/login/oidc", "/login/callback", "/logout", "/_stcore/health"})
 _SIGNED_OUT: Final = 4401
 _AWAY: Final = 1013
+#: A page that only stands there is judged anew so often.
+_SILENT_S: Final = 5.0
 _FOREIGN: Final = 4403
 
 #: Streamlit's front end needs inline styles, workers from blobs and evaluated code (charts); all from here only.
@@ -101,25 +107,67 @@ class Gate:
             await WebSocketClose(_FOREIGN, "another site's page")(scope, receive, send)
             return
 
-        async def receive_while_valid() -> Message:
-            message = await receive()
-            if message["type"] == "websocket.receive":
-                try:
-                    await self._check(connection)
-                except SignedOut:
-                    await send({"type": "websocket.close", "code": _SIGNED_OUT, "reason": "signed out"})
-                    return {"type": "websocket.disconnect", "code": _SIGNED_OUT}
-                except ApiAway:
-                    pass  # the page says so itself
-            return message
-
-        await self._app(scope, receive_while_valid, send)
+        line = _Line(receive, send, partial(self._check, connection))
+        try:
+            await self._app(scope, line.receive, line.send)
+        finally:
+            line.end()
 
     async def _check(self, connection: HTTPConnection) -> None:
         token = connection.cookies.get(COOKIE)
         if not token:
             raise SignedOut("Log in first.")
         await asyncio.to_thread(self._identities.of, token)
+
+
+class _Line:
+    """A WebSocket that ends with its session, also where nobody touches the page.
+
+    Args:
+        receive: of the server.
+        send: of the server.
+        check: raises ``SignedOut`` once the session is over.
+    """
+
+    def __init__(self, receive: Receive, send: Send, check: Callable[[], Awaitable[None]]) -> None:
+        self._receive = receive
+        self._send = send
+        self._check = check
+        self._coming: asyncio.Future[Message] | None = None
+        self._is_closed = False
+
+    async def receive(self) -> Message:
+        """What the browser sends next, or its end."""
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(self._receive())
+        while not self._is_closed:
+            await asyncio.wait({self._coming}, timeout=_SILENT_S)
+            if self._coming.done() and self._coming.result()["type"] == "websocket.disconnect":
+                break
+            try:
+                await self._check()
+            except SignedOut:
+                await self.send({"type": "websocket.close", "code": _SIGNED_OUT, "reason": "signed out"})
+                break
+            except ApiAway:
+                pass  # the page says so itself
+            if self._coming.done():
+                message, self._coming = self._coming.result(), None
+                return message
+        self._is_closed = True
+        return {"type": "websocket.disconnect", "code": _SIGNED_OUT}
+
+    async def send(self, message: Message) -> None:
+        """Send; OSError after the end, as ASGI has it, which the app takes for a browser that has left."""
+        if self._is_closed:
+            raise OSError("The browser has left.")
+        self._is_closed = message["type"] == "websocket.close"
+        await self._send(message)
+
+    def end(self) -> None:
+        """Wait for nothing any more."""
+        if self._coming is not None:
+            self._coming.cancel()
 
 
 def _same_origin(connection: HTTPConnection) -> bool:

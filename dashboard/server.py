@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import socket
 import sys
 import threading
@@ -71,7 +72,11 @@ def run(settings: DashboardSettings) -> int:
             proxy_headers=False,
         )
         threading.Thread(target=_prepare, name="imports", daemon=True).start()
-        _Server(config, f"http://{shown}:{port}").run(sockets=[listening])
+        server = _Server(config, f"http://{shown}:{port}")
+        # uvicorn raises what stopped it once more when it has ended, for handlers that stood there before.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, server.handle_exit)
+        server.run(sockets=[listening])
     return 0
 
 
