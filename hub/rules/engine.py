@@ -191,10 +191,12 @@ class Engine:
             if value is None:
                 continue
             for cell in cells:
+                watch = cell.watch
                 if ts_ns <= cell.last_ns:
                     self.late += 1
+                    if watch.kind is Kind.ABSENT and ts_ns < cell.last_ns:
+                        self._still_comes(cell, ts_ns, now_ns, out)
                     continue
-                watch = cell.watch
                 if watch.kind is _VALUE:
                     level = watch.judge(value, cell.level)
                 else:
@@ -243,6 +245,14 @@ class Engine:
             return CLEAR if cell.value is None or cell.value == value else watch.rank
         self._tables.hear(cell, point.ts_ns, now_ns)
         return CLEAR
+
+    def _still_comes(self, cell: Cell, ts_ns: int, now_ns: int, out: list[RuleEvent]) -> None:
+        """A late sample is no news of the value, but its series is not absent: a clock that was set back, a backlog."""
+        self._tables.hear(cell, ts_ns, now_ns)
+        if cell.level != CLEAR:
+            cell.level = CLEAR
+            for track in cell.tracks:
+                track.advance(now_ns, now_ns, self._tables.timers, out)
 
     def _look_for(self, cell: Cell, now_ns: int, out: list[RuleEvent]) -> None:
         """The deadline of an absence, or one that samples have moved since."""

@@ -12,7 +12,7 @@ from hub.rules.events import EventKind, RuleEvent, Severity, Subject
 from hub.rules.joints import joint_subject
 from hub.rules.state import CellState, EngineState, TrackState, WindowState
 from hub.rules.tables import subject_of
-from hub.rules.tracks import Phase
+from hub.rules.tracks import NEVER_NS, Phase
 from wire.point import NS_PER_S, SeriesKey
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def freeze(tables: Tables) -> Iterator[EngineState]:
         if samples > _SAMPLES or len(part) >= _CELLS:
             yield EngineState(windows=part)
             part, samples = [], 0
-    tracks = [_frozen_track(track) for track in tables.tracks.values() if track.phase is not Phase.IDLE]
+    tracks = [_frozen_track(track) for track in tables.tracks.values() if _matters(track)]
     yield EngineState(windows=part, tracks=tracks)
 
 
@@ -85,6 +85,8 @@ def thaw(tables: Tables, state: EngineState, now_ns: int, grace_ns: int = GRACE_
         subject = Subject(each.node, each.key, each.field)
         track = tables.tracks.get((each.rule, subject))
         if track is None:
+            if each.phase == Phase.IDLE:
+                continue
             kind = EventKind.RESOLVED if each.phase == Phase.FIRING else EventKind.CANCELLED
             severity = list(Severity)[max(each.rank, 0)]
             out.append(RuleEvent(kind, each.rule, subject, severity, now_ns, None, _GONE))
@@ -116,6 +118,14 @@ def adopt(tables: Tables, alerts: Iterable[OpenAlert], now_ns: int) -> list[Rule
 # -- private -----------------------------------------------------------------------------------------------------------
 
 _GONE: Final = "its rule was removed or changed"
+
+
+def _matters(track: Track) -> bool:
+    """Whether what comes next could tell it from a new one: idle ones matter where a condition lags behind them."""
+    if track.phase is not Phase.IDLE:
+        return True
+    at_ns = track.at_ns
+    return at_ns != NEVER_NS and any(cell is None or cell.last_ns < at_ns for cell in track.cells)
 
 
 def _frozen_cell(cell: Cell) -> CellState:
@@ -201,5 +211,6 @@ def _adopt(track: Track, alert: OpenAlert) -> None:
     track.due_ns = track.wall_ns = None
     track.settled = False
     for cell in track.cells:
-        if cell is not None and cell.level == CLEAR:
+        # Of ``any`` it may be another condition that holds, of which nothing came yet.
+        if cell is not None and cell.level == CLEAR and (cell.heard or track.ready.join is not max):
             cell.level = alert.severity.rank

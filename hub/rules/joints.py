@@ -51,7 +51,8 @@ class Joints:
             self._plain.setdefault(place, {})[cell.watch.at] = cell
             if rule.spreads:
                 for other in tracks.values():
-                    if other.cells[cell.watch.at] is None:
+                    there = other.cells[cell.watch.at]
+                    if there is None or there.empty:  # made for an alert that was taken over
                         _join(cell, other)
 
     def drop(self, cell: Cell) -> None:

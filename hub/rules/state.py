@@ -26,7 +26,7 @@ class CellState(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TrackState(msgspec.Struct, frozen=True, array_like=True):
-    """One rule and subject that is not idle."""
+    """One rule and subject that is not idle, or was not of late."""
 
     rule: str
     node: str

@@ -2,9 +2,11 @@
 
 :class:`ExactSum` holds its value as a few non-overlapping floats (J. R. Shewchuk, *Adaptive Precision Floating-Point
 Arithmetic*, 1997; what :func:`math.fsum` does in one go): taking away what was added leaves no residue, whatever the
-sizes of the others. :class:`Total` is count and sum, :class:`Moments` adds the sum of squares about a centre near the
-mean, :class:`Line` what a line of least squares needs. Adding and removing is O(1); moving the centre is O(n), and due
-once the window has moved far.
+sizes of the others. :class:`Total` is count and sum, :class:`Moments` distances and their squares from a centre near
+the mean, :class:`Line` adds what a line of least squares needs. Adding and removing is O(1); moving the centre is O(n),
+and due once the window has moved far.
+
+Distances are summed, and never made from the mean: a mean of 1e9 has no digits left for a scatter of 1e-6.
 """
 
 from __future__ import annotations
@@ -13,12 +15,15 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    #: All samples that were added, time and value; asked only when the centre moves.
+    Samples = Callable[[], Iterable[tuple[int, float]]]
 
 #: The centre is moved when it is further from the mean than this many standard deviations, squared.
 _FAR: Final = 1000.0
-#: Distances of so many units in the last place are rounding, not distance.
-_ROUNDING: Final = 8
+#: Moves that bring the centre near: the first is by a mean that rounding may have spoilt.
+_MOVES: Final = 2
 #: A line counts its times anew when the window has moved by so many of its lengths.
 _TURNS: Final = 4
 _NS: Final = 1e9
@@ -75,11 +80,10 @@ class Total:
         return self._sum.value() / self.count
 
 
-class Moments(Total):
-    """With squares about a centre."""
+class Moments:
+    """Count, and distances from a centre with their squares."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._begin(0, 0.0)
 
     def add(self, ts_ns: int, value: float) -> None:
@@ -88,14 +92,16 @@ class Moments(Total):
         self._take(ts_ns, value, 1)
 
     def remove(self, ts_ns: int, value: float) -> None:
+        """Take a sample away that was added."""
         self._take(ts_ns, value, -1)
 
-    def squares(self, samples: Iterable[tuple[int, float]]) -> float:
-        """Sum of the squared distances from the mean; ``samples`` are all that were added, in case the centre moves."""
-        if self._is_far():
-            self._move(samples)
-        offset = self.mean() - self._centre
-        return max(0.0, self._squares.value() - self.count * offset * offset)
+    def mean(self) -> float:
+        return self._centre + self._offset()
+
+    def squares(self, samples: Samples) -> float:
+        """Sum of the squared distances from the mean."""
+        self._come_near(samples)
+        return max(0.0, self._squares.value() - self._about_centre())
 
     # -- private -----------------------------------------------------------------------------------------------------
 
@@ -103,52 +109,59 @@ class Moments(Total):
         self.count = 0
         self._start_ns = start_ns
         self._centre = centre
-        self._sum = ExactSum()
+        self._apart = ExactSum()
         self._squares = ExactSum()
 
     def _take(self, ts_ns: int, value: float, sign: int) -> None:  # noqa: ARG002  times matter to lines
         self.count += sign
-        self._sum.add(sign * value)
         apart = value - self._centre
+        self._apart.add(sign * apart)
         self._squares.add(sign * apart * apart)
 
-    def _is_far(self) -> bool:
-        """Whether the centre is so far from the mean that the difference of squares would lose digits."""
-        mean = self.mean()
-        offset = mean - self._centre
-        if abs(offset) <= _ROUNDING * math.ulp(mean):
-            return False
-        about_centre = self.count * offset * offset
-        return about_centre > _FAR * (self._squares.value() - about_centre)
+    def _offset(self) -> float:
+        """From the centre to the mean."""
+        return self._apart.value() / self.count
 
-    def _move(self, samples: Iterable[tuple[int, float]]) -> None:
-        mean, first = self.mean(), True
-        for ts_ns, value in samples:
-            if first:
-                self._begin(ts_ns, mean)
-                first = False
+    def _about_centre(self) -> float:
+        """The part of the squares that is the centre's distance from the mean."""
+        apart = self._apart.value()
+        return apart * (apart / self.count)  # its square might overflow
+
+    def _come_near(self, samples: Samples) -> None:
+        """Move the centre where it is so far from the mean that the difference of squares would lose digits."""
+        for _ in range(_MOVES):
+            about_centre = self._about_centre()
+            if about_centre <= _FAR * (self._squares.value() - about_centre):
+                return
+            self._move(samples)
+
+    def _move(self, samples: Samples) -> None:
+        """To the sample nearest the mean: no further from it than the samples are on average."""
+        centre, offset = self._centre, self._offset()
+        nearest = min((value for _, value in samples()), key=lambda value: abs(value - centre - offset))
+        self._begin(next(ts_ns for ts_ns, _ in samples()), nearest)
+        for ts_ns, value in samples():
             self._take(ts_ns, value, 1)
 
 
 class Line(Moments):
     """The line of least squares through samples; times are counted from a start near the window."""
 
-    def slope(self, samples: Iterable[tuple[int, float]], newest_ns: int, over_ns: int) -> float:
+    def slope(self, samples: Samples, newest_ns: int, over_ns: int) -> float:
         """Units a second; 0 where all samples are of one time."""
-        if newest_ns - self._start_ns > _TURNS * over_ns or self._is_far():
+        if newest_ns - self._start_ns > _TURNS * over_ns:
             self._move(samples)
+        self._come_near(samples)
         # Times are whole ns: their sums are exact integers, however large.
         spread = self.count * self._times_squared - self._times * self._times
         if not spread:
             return 0.0
-        apart = (self.mean() - self._centre) * self.count
-        together = self.count * self._products.value() - self._times / _NS * apart
+        together = self.count * self._products.value() - self._times / _NS * self._apart.value()
         return together / (spread / _NS / _NS)
 
     def at(self, ts_ns: int, slope: float) -> float:
         """Where the line is at ``ts_ns``."""
-        middle_ns = self._start_ns + self._times / self.count
-        return self.mean() + slope * (ts_ns - middle_ns) / _NS
+        return self.mean() + slope * (ts_ns - self._start_ns - self._times / self.count) / _NS
 
     # -- private -----------------------------------------------------------------------------------------------------
 

@@ -145,23 +145,12 @@ class Tables:
         return fresh
 
     def hear(self, cell: Cell, ts_ns: int, now_ns: int) -> None:
-        """A sample of a series that is watched for absence arrived."""
-        if cell.cadence is not None and cell.exact and now_ns > cell.heard_ns:
+        """A sample of a series that is watched for absence arrived; a late one tells nothing of its cadence."""
+        if cell.cadence is not None and cell.exact and now_ns > cell.heard_ns and ts_ns > cell.last_ns:
             cell.cadence.learn(max(now_ns - cell.heard_ns, ts_ns - cell.last_ns))
         cell.heard_ns, cell.exact = now_ns, True
         if cell.wall_ns is None and (deadline_ns := self.silent_until(cell)) is not None:
             self.wake(cell, deadline_ns)
-
-    def heard_ns(self, subject: Subject) -> int | None:
-        """When the last sample of a series came, by the clock where that is known, else by its own time."""
-        if subject.key is None or subject.field is None:
-            return None
-        heard = []
-        for watch in self.index.watches(subject.key):
-            cell = self.cells.get((watch.rule.name, watch.at, subject.key, subject.field))
-            if cell is not None and cell.heard:
-                heard.append(cell.heard_ns if cell.exact else cell.last_ns)
-        return max(heard, default=None)
 
     def silent_until(self, cell: Cell) -> int | None:
         """When a silence of this series is one too many; None: not known yet."""

@@ -72,6 +72,11 @@ class Cell:
         """Whether a sample came."""
         return self.last_ns != NEVER_NS
 
+    @property
+    def empty(self) -> bool:
+        """Whether no sample came, not even into its window."""
+        return not self.heard and not self.window
+
 
 class Track:
     """Where one (rule, subject) is."""
@@ -99,9 +104,13 @@ class Track:
         if join is None:
             cell = self.cells[0]
             return CLEAR if cell is None else cell.level
-        if self.phase is Phase.FIRING and None in self.cells:
-            return None  # taken over from the alert layer; the other conditions will be known soon
-        return join(CLEAR if cell is None else cell.level for cell in self.cells)
+        known = [cell.level for cell in self.cells if cell is not None]
+        if join is max or CLEAR in known:
+            return join(known, default=CLEAR)
+        if len(known) < len(self.cells):
+            # Firing: taken over from the alert layer; the other conditions will be known soon.
+            return None if self.phase is Phase.FIRING else CLEAR
+        return join(known)
 
     def advance(self, ts_ns: int, now_ns: int, timers: Timers, out: list[RuleEvent]) -> None:
         """Take what its conditions say at ``ts_ns``; ``now_ns`` is when that became known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from itertools import islice
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from hub.rules.asking import Fn
@@ -43,7 +43,7 @@ class Window:
         self._line: Line | None = None
         self._extremes: _Extremes | None = None
         #: Those of the first three that are kept up.
-        self._figures: tuple[Total, ...] = ()
+        self._figures: tuple[Total | Moments, ...] = ()
 
     def __len__(self) -> int:
         return len(self._times)
@@ -122,7 +122,7 @@ class Window:
         moments = self._moments
         if self._huge or moments is None:
             return _anew(Fn.STDDEV, self._values)
-        return math.sqrt(moments.squares(self.samples()) / (moments.count - 1))
+        return math.sqrt(moments.squares(self.samples) / (moments.count - 1))
 
     def _kept_extremes(self) -> _Extremes:
         if self._extremes is None:
@@ -134,7 +134,7 @@ class Window:
         newest_ns, line = self._times[-1], self._line
         if newest_ns - self._times[0] < _SPAN * self.over_ns or self._huge or line is None:
             return None
-        slope = line.slope(self.samples(), newest_ns, self.over_ns)
+        slope = line.slope(self.samples, newest_ns, self.over_ns)
         return slope if ahead_ns is None else line.at(newest_ns + ahead_ns, slope)
 
     def _filled(self, figures: _Figures) -> _Figures:
@@ -212,9 +212,10 @@ class _Extremes:
 def _anew(fn: Fn, values: Iterable[float]) -> float:
     """As floats can: infinite where the exact figure is beyond them."""
     samples = list(values)
+    total = sum(map(Fraction, samples))
     try:
-        if fn is Fn.SUM:
-            return math.fsum(samples)
-        return statistics.stdev(samples) if fn is Fn.STDDEV else statistics.mean(samples)
+        if fn is Fn.STDDEV:
+            return statistics.stdev(samples)
+        return float(total if fn is Fn.SUM else total / len(samples))
     except OverflowError:
-        return math.inf if sum(islice(samples, len(samples))) > 0 else -math.inf
+        return -math.inf if fn is not Fn.STDDEV and total < 0 else math.inf

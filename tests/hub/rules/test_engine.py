@@ -195,3 +195,24 @@ def test_absence_counts_from_when_the_hub_hears_again() -> None:
     bench.engine.resume(at(100))
     assert bench.tick(120) == []
     assert bench.tick(130) == ["firing warning @130"]
+
+
+def test_a_late_sample_is_no_silence_whatever_it_says() -> None:
+    bench = Bench(gone={"metric": "room.temperature", "absent": "30s"})
+    bench.see(point(100, 20.0), now=0)  # its clock is ahead, and is then set right
+    assert bench.see(point(20, 20.0), now=20) == []
+    assert bench.tick(49) == []
+    assert bench.tick(51) == ["firing warning @50"]
+    assert bench.see(point(100, 20.0), now=55) == [], "the same again is nothing new"
+    assert bench.see(point(60, 20.0), now=60) == ["resolved warning @60"]
+    assert bench.tick(91) == ["firing warning @90"]
+
+
+def test_a_backlog_behind_live_samples_does_not_quicken_the_learned_cadence() -> None:
+    bench = Bench(gone={"metric": "room.temperature", "absent": "auto"})
+    for second in range(1000, 1100, 10):
+        bench.see(point(second, 20.0))
+        for old in range(5):
+            bench.see(point(second - 900 + old, 20.0), now=second + old / 10 + 0.1)
+    assert bench.tick(1090 + 24) == []
+    assert bench.tick(1090 + 30) == ["firing warning @1115.5"]

@@ -29,6 +29,16 @@ def test_any_fires_once_for_however_many_hold() -> None:
     assert bench.see(point(2, 20.0), point(3, 10.0, "room.humidity")) == ["resolved critical @3"]
 
 
+def test_any_ends_when_what_was_seen_is_clear_though_other_series_never_came() -> None:
+    conditions = [{"metric": "room.temperature", "above": 30}, {"metric": "room.smoke", "above": 5}]
+    bench = Bench(either={"any": conditions})
+    assert bench.see(point(0, 31.0), point(1, 20.0)) == ["firing warning @0", "resolved warning @1"]
+    assert bench.see(point(2, 9.0, "room.smoke"), point(3, 1.0, "room.smoke")) == [
+        "firing warning @2",
+        "resolved warning @3",
+    ]
+
+
 def test_a_series_without_tags_goes_with_each_tagged_one_of_its_node() -> None:
     bench = Bench(full={"all": [{"metric": "disk.used_percent", "above": 90}, {"metric": "cpu.usage", "above": 50}]})
     bench.see(point(0, 80.0, "cpu.usage"), point(1, 95.0, "disk.used_percent", mount="/"))

@@ -97,6 +97,33 @@ def test_a_joined_alert_that_the_registry_knows_waits_for_all_its_conditions() -
     assert bench.see(point(11, 50.0, "room.humidity")) == ["resolved warning @11"]
 
 
+def test_a_joined_alert_that_the_registry_knows_ends_with_the_first_condition_that_is_clear() -> None:
+    both = {"all": [{"metric": "room.temperature", "above": 30}, {"metric": "room.humidity", "above": 60}]}
+    bench = Bench(both=both)
+    alert = OpenAlert("both", Subject("n1", point(0, 0.0).key, "temperature"), Severity.WARNING, at(0))
+    bench.engine.adopt([alert], at(5))
+    assert bench.see(point(10, 20.0)) == ["resolved warning @10"]
+
+
+def test_an_alert_of_any_that_the_registry_knows_ends_though_its_first_series_never_comes() -> None:
+    bench = Bench(
+        either={"any": [{"metric": "room.temperature", "above": 30}, {"metric": "room.humidity", "above": 60}]}
+    )
+    alert = OpenAlert("either", Subject("n1", point(0, 0.0).key, "temperature"), Severity.WARNING, at(0))
+    assert bench.engine.adopt([alert], at(5)) == []
+    assert bench.see(point(10, 70.0, "room.humidity")) == []
+    assert bench.see(point(11, 50.0, "room.humidity")) == ["resolved warning @11"]
+
+
+def test_an_alert_of_series_with_and_without_tags_that_the_registry_knows_hears_both_again() -> None:
+    both = {"all": [{"metric": "cpu.usage", "above": 50}, {"metric": "disk.used_percent", "above": 90}]}
+    key = point(0, 0.0, "cpu.usage", mount="/").key  # the first condition's metric with the tags of the other
+    bench = Bench(both=both)
+    assert bench.engine.adopt([OpenAlert("both", Subject("n1", key, "usage"), Severity.WARNING, at(0))], at(5)) == []
+    bench.see(point(10, 95.0, "disk.used_percent", mount="/"), point(11, 80.0, "cpu.usage"))
+    assert bench.see(point(12, 10.0, "cpu.usage")) == ["resolved warning @12"]
+
+
 def test_what_fires_and_the_registry_does_not_know_is_said_again() -> None:
     bench = Bench(hot={"metric": "room.temperature", "above": 30})
     bench.series((0, 31.0))

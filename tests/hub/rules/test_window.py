@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import statistics
 from fractions import Fraction
 
@@ -94,6 +95,65 @@ def test_what_has_left_leaves_no_residue() -> None:
         window.add(second * NS_PER_S, value)
     assert window.value(Fn.SUM) == pytest.approx(2.0, rel=1e-15)
     assert window.value(Fn.STDDEV) == pytest.approx(0.0, abs=1e-15)
+
+
+#: Mean and scatter: the scatter stands in the last digits of its values.
+_SHAPES = [(1e9, 1e-6), (-1e9, 1e-3), (1e15, 1.0), (20.0, 1e-14), (1e3, 1e-9), (0.0, 1.0)]
+
+
+@settings(max_examples=12)
+@given(
+    shape=st.sampled_from(_SHAPES),
+    seed=st.integers(0, 10**6),
+    kind=st.sampled_from(["scatter", "steps", "drift", "still"]),
+)
+def test_scatter_far_below_the_mean_keeps_its_digits_over_long_runs_in_any_order(
+    shape: tuple[float, float], seed: int, kind: str
+) -> None:
+    dice, (mean, scatter) = random.Random(seed), shape
+    window = Window(OVER_NS)
+    window.need(Fn.MEAN, Fn.STDDEV, Fn.SLOPE)
+    for number in range(1000):
+        middle = {"steps": -mean if number // 100 % 2 else mean, "drift": mean + scatter * number}.get(kind, mean)
+        value = middle if kind == "still" and number % 200 > 90 else dice.gauss(middle, scatter)
+        window.add(round((number + dice.uniform(-2, 2)) * 0.4 * NS_PER_S), value)
+        if number % 50 > 1:
+            continue
+        inside = list(window.samples())
+        deviation = naive(Fn.STDDEV, inside)
+        if deviation is None:
+            continue
+        assert window.value(Fn.MEAN) == pytest.approx(naive(Fn.MEAN, inside), rel=1e-15)
+        assert window.value(Fn.STDDEV) == pytest.approx(deviation, rel=1e-9, abs=0)
+        slope = naive(Fn.SLOPE, inside)
+        found = window.value(Fn.SLOPE)
+        assert found == (None if slope is None else pytest.approx(slope, rel=1e-9, abs=1e-9 * deviation))
+
+
+def test_values_that_are_all_the_same_scatter_by_nothing_at_all() -> None:
+    window = Window(OVER_NS)
+    for number in range(300):
+        window.add(number * NS_PER_S, 20.1 + (number % 7 if number < 100 else 0))
+        window.value(Fn.STDDEV)
+    assert window.value(Fn.STDDEV) == 0.0
+    assert window.value(Fn.SLOPE) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("values", "fn", "expected"),
+    [
+        ([1.7e308, 1.7e308], Fn.SUM, math.inf),
+        ([-1.7e308, -1.7e308], Fn.SUM, -math.inf),
+        ([1.7e308, 1.7e308, -1.7e308], Fn.SUM, 1.7e308),
+        ([-1.7e308, 1.7e308], Fn.STDDEV, math.inf),
+        ([-1.7e308, -1.7e308], Fn.MEAN, -1.7e308),
+    ],
+)
+def test_what_no_float_holds_is_infinite_with_its_sign(values: list[float], fn: Fn, expected: float) -> None:
+    window = Window(OVER_NS)
+    for second, value in enumerate(values):
+        window.add(second * NS_PER_S, value)
+    assert window.value(fn) == expected
 
 
 def test_values_too_large_to_square_are_right_too() -> None:
