@@ -9,6 +9,7 @@ HTTP API ─▶ Sender ───┼─▶ Book (durable) ─▶ progress ─told
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Never, Self
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from hub.commands.model import Progress
+    from hub.commands.model import Entry, Progress
     from hub.config_commands import CommandSettings
     from hub.link import Link
     from hub.live import Live
@@ -89,6 +90,9 @@ class Commanding:
         self.fleet = Fleet(self.book, self.sender, clock_ns)
         #: Replaced whenever a command takes a step; set then.
         self._stirred = asyncio.Event()
+        #: Rows that the journal is still to get.
+        self._owed: list[Entry] = []
+        self._paying = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self.book.__aenter__()
@@ -97,6 +101,10 @@ class Commanding:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        try:
+            await self._pay()
+        except StateUnavailable as problem:
+            _log.error("the journal lacks what was done", rows=[repr(each) for each in self._owed], why=str(problem))
         await self.book.__aexit__(kind, error, trace)
 
     def use(self, link: Link) -> None:
@@ -108,6 +116,14 @@ class Commanding:
         """The link is up and hears everything; called at each connect."""
         self._hearing_since_ns = self._clock_ns()
         self._connected.set()
+
+    async def note(self, entry: Entry) -> None:
+        """Write a row about what was done into the journal: now, or as soon as it can be written again."""
+        self._owed.append(entry)
+        try:
+            await self._pay()
+        except StateUnavailable as error:
+            _log.error("the journal gets what was done later", id=entry.id, facts=entry.facts, why=str(error))
 
     def stirred(self) -> asyncio.Event:
         """Set once any command takes a step; take it before looking, then wait."""
@@ -130,6 +146,12 @@ class Commanding:
         if progress:
             stirred, self._stirred = self._stirred, asyncio.Event()
             stirred.set()
+
+    async def _pay(self) -> None:
+        async with self._paying:
+            if owed := tuple(self._owed):
+                await self.book.note(*owed)
+                del self._owed[: len(owed)]
 
     async def _resend(self) -> Never:
         while True:
@@ -154,6 +176,8 @@ class Commanding:
     async def _tick(self) -> Never:
         while True:
             await asyncio.sleep(_TICK_S)
+            with contextlib.suppress(StateUnavailable):  # it was said when it was kept back
+                await self._pay()
             now_ns = self._clock_ns()
             # What was said while we were away is heard first: only then has nobody said anything.
             if self._link is None or not self._link.subscribed or self._hearing_since_ns is None:

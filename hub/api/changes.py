@@ -14,10 +14,10 @@ _log: Final = structlog.get_logger("hub.api")
 async def note(parts: Parts, caller: Caller, what: str, subject: str, *, node: str = "", **facts: Any) -> None:
     """Record that ``caller`` did ``what`` to ``subject``; no secrets in ``facts``.
 
-    Raises:
-        StateUnavailable: it was done and cannot be written down; the log has it.
+    It was done, and is answered so even where the journal cannot be written (a full disk): whoever was told that it
+    failed would do it twice, and lose a password that is shown once. The journal has the row as soon as it can.
     """
     _log.info(what, subject=subject, by=caller.user, **facts)
     if parts.commanding is not None:
         told = {"what": what, "by": caller.user, "token": caller.token_id, **facts}
-        await parts.commanding.book.note(Entry(parts.clock_ns(), "change", node, subject, told))
+        await parts.commanding.note(Entry(parts.clock_ns(), "change", node, subject, told))

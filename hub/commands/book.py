@@ -111,13 +111,7 @@ class Book:
                 if isinstance(event, Seen):
                     self._seen(writing, known, event)
                 else:
-                    found = known.get((event.node, event.id))
-                    command, step = life.answered(found, event, self._keep_bytes)
-                    if found is None:
-                        known[event.node, event.id] = command
-                        writing.add(command)
-                        step.entry = _with_asked(step.entry, elsewhere.get(event.id))
-                    writing.said(command, step)
+                    self._answered(writing, known, event, elsewhere.get(event.id))
 
         return await self._write(work)
 
@@ -143,9 +137,9 @@ class Book:
 
         await self._write(work)
 
-    async def note(self, entry: Entry) -> None:
-        """Write a row of the journal that is about no command."""
-        await self._write(lambda writing: writing.entries.append(entry))
+    async def note(self, *entries: Entry) -> None:
+        """Write rows of the journal that are about no command."""
+        await self._write(lambda writing: writing.entries.extend(entries))
 
     async def maintain(self, keep_ns: int) -> None:
         """Drop commands that ended ``keep_ns`` ago, and output beyond its bound; the journal stays whole."""
@@ -203,6 +197,20 @@ class Book:
             writing.said(command, step)
         elif found is not None and step.entry is not None:
             writing.said(found, step)
+
+    def _answered(
+        self, writing: _Writing, known: dict[tuple[str, str], Command], event: Answer, asked_of: Sequence[str] | None
+    ) -> None:
+        found = known.get((event.node, event.id))
+        command, step = life.answered(found, event, self._keep_bytes)
+        if found is None:
+            step.entry = _with_asked(step.entry, asked_of)
+            if self._oddities.full(event.node, event.at_ns):  # counted, and nothing else of it is kept
+                writing.entries += [step.entry] if step.entry is not None else []
+                return
+            known[event.node, event.id] = command
+            writing.add(command)
+        writing.said(command, step)
 
     async def _write(self, work: Callable[[_Writing], None]) -> list[Progress]:
         def change(connection: Connection) -> list[Progress]:

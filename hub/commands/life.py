@@ -122,7 +122,12 @@ def answered(found: Command | None, answer: Answer, keep_bytes: int) -> tuple[Co
         found.last_n = answer.n
         facts = {"state": answer.state, "n": answer.n, "was": found.state, "why": "a final state came before"}
         return found, Step(_entry(found, "ignored", answer.at_ns, **facts))
-    return found, _advance(found, answer, keep_bytes)
+    step = _advance(found, answer, keep_bytes)
+    if found.origin is Origin.REPLY and step.entry is not None:  # as odd as the first, and as many may come
+        step.entry = msgspec.structs.replace(
+            step.entry, kind="stray", facts={"was": step.entry.kind} | step.entry.facts
+        )
+    return found, step
 
 
 def overdue(command: Command, at_ns: int) -> Step:

@@ -27,6 +27,11 @@ class Oddities:
         """Those that are written, in order."""
         return [entry for entry in entries if entry.kind not in ODD or self._passes(entry)]
 
+    def full(self, node: str, at_ns: int) -> bool:
+        """Whether no more of ``node`` are let through now."""
+        began_ns, n = self._windows.get(node, (at_ns, 0))
+        return n >= self._a_window and 0 <= at_ns - began_ns < _WINDOW_NS
+
     def closed(self, now_ns: int) -> list[Entry]:
         """Entries about what was left out in windows that have ended; call it every second or so."""
         found = []

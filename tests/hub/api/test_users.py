@@ -150,3 +150,23 @@ def test_every_change_of_rights_stands_in_the_journal_with_who_did_it(tmp_path: 
             assert NEW not in json.dumps(rows)
 
     asyncio.run(scenario())
+
+
+def test_what_was_done_while_the_journal_is_full_is_answered_so_and_stands_in_it_later(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running_api(tmp_path) as api:
+            assert api.parts.commanding is not None
+            book = api.parts.commanding.book
+            await book.run(lambda file: file.execute("PRAGMA max_page_count = 1").fetchall())
+            many = [{"name": f"user-{number}", "role": "viewer", "groups": ["x" * 60] * 50} for number in range(5)]
+            made = [await api.http.post("/api/v1/users", json=one) for one in many]
+            assert [answer.status_code for answer in made] == [201] * 5
+            for answer, one in zip(made, many, strict=True):
+                assert (await login(api, str(one["name"]), answer.json()["password"])).status_code == 201
+            assert len(await journal(api)) < 5
+            await book.run(lambda file: file.execute("PRAGMA max_page_count = 100000").fetchall())
+            assert (await api.http.delete("/api/v1/users/user-0")).status_code == 204
+            rows = await journal(api)
+            assert [row["subject"] for row in rows] == [*(str(one["name"]) for one in many), "user-0"]
+
+    asyncio.run(scenario())

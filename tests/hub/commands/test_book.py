@@ -293,3 +293,17 @@ def test_a_flood_of_replies_that_nobody_asked_for_is_counted_and_does_not_fill_t
             assert (last.kind, '"rows":90' in last.facts) == ("left-out", True)
 
     asyncio.run(test())
+
+
+def test_a_flood_of_whole_streams_that_nobody_asked_for_fills_neither_journal_nor_list(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with opened(tmp_path) as book:
+            book._oddities = Oddities(a_window=10)
+            for i in range(50):
+                await book.observe([reply(n, state, id=f"x{i}") for n, state in enumerate(("accepted", "done"))])
+            assert await kinds(book) == ["stray"] * 10
+            assert len(await book.select((), 1000)) <= 10
+            await book.observe([reply(0, "done", node="n2", id="y")])
+            assert await kinds(book) == ["stray"] * 11, "a flood of one node hides nothing of another"
+
+    asyncio.run(test())
