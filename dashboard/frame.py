@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 from zoneinfo import ZoneInfo
@@ -27,16 +28,41 @@ P = ParamSpec("P")
 
 
 @contextlib.contextmanager
-def said() -> Iterator[None]:
-    """Show what went wrong in place of what is inside; the live parts try again by themselves."""
+def said(*, again: bool = True, away: str = "This page tries again by itself.") -> Iterator[None]:
+    """Show what went wrong in place of what is inside.
+
+    Args:
+        again: draw the whole page anew once the API answers; live parts do so by themselves.
+        away: what is said after that the API does not answer.
+    """
     try:
         yield
     except SignedOut as error:
         st.warning(f"{error} [Log in again](/login)", icon=":material/logout:")
     except ApiAway as error:
-        st.error(f"{error} This page tries again by itself.", icon=":material/cloud_off:")
+        st.error(f"{error} {away}", icon=":material/cloud_off:")
+        if again:
+            st.fragment(_again(), run_every=refresh_s())()
     except Refused as error:
         st.error(str(error), icon=":material/block:")
+
+
+def _again() -> Callable[[], None]:
+    """Looks for the API each time but the first, which is while the page is drawn; draws it anew once it answers."""
+    looks = itertools.count()
+
+    def look() -> None:
+        if not next(looks):
+            return
+        try:
+            client().health(viewer().token)
+        except ApiAway:
+            return
+        except SignedOut:
+            pass  # the page says so
+        st.rerun()
+
+    return look
 
 
 def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -46,15 +72,15 @@ def live(draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
 
 def live_every(least_s: float, draw: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
     """As :func:`live`, at most once in ``least_s`` seconds: for what is large."""
+    period_s = run_every()
 
     def guarded() -> None:
-        with said():
+        with said(again=period_s is None):
             draw(*args, **kwargs)
         st.caption(f"As of {datetime.now(ZoneInfo(zone_or_utc(st.context.timezone))):%H:%M:%S}")
 
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
-    period_s = run_every()
     st.fragment(guarded, run_every=max(period_s, least_s) if period_s is not None else None)()
 
 
@@ -66,7 +92,7 @@ def tabs(names: Sequence[str], key: str) -> list[tuple[DeltaGenerator, bool]]:
 def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Document | None:
     """Do something for the viewer; what goes wrong is said and gives None. Later looks are at fresh answers."""
     answer: Document | None = None
-    with said():
+    with said(again=False, away="Whether it was done is not known: look before you do it again."):
         response = client().send(method, path, viewer().token, json=body)
         fetch.forget()
         answer = response.json() if response.content else {}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.choice import choose_row
 from dashboard.data import alerts as alert_rows
 from dashboard.data.times import clock
 from dashboard.data.zones import zone_or_utc
@@ -39,15 +40,11 @@ def _open() -> None:
         st.success("No alert is open.", icon=":material/check_circle:")
         return
     rows = alert_rows.rows(found)
-    event = st.dataframe(
-        rows, width="stretch", hide_index=True, on_select="rerun", selection_mode="single-row", key="open alerts"
-    )
-    chosen = event["selection"]["rows"]
-    number = rows[chosen[0]]["Number"] if chosen else None
-    if number is not None and number != st.session_state.get(_CHOSEN):
-        st.session_state[_CHOSEN] = number
-        st.rerun()
-    if not chosen:
+    before = st.session_state.get(_CHOSEN)
+    number = choose_row(rows, [row["Number"] for row in rows], _CHOSEN)
+    if number != before:
+        st.rerun()  # what is below the table is not part of it: it keeps what is being typed
+    if number is None:
         st.caption("Choose a row to acknowledge, comment or silence it.")
 
 

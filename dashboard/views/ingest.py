@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from dashboard import fetch
+from dashboard.choice import choose_row
 from dashboard.data import ledger
 from dashboard.data.hexdump import hexdump
 from dashboard.data.times import ago
+from dashboard.errors import Refused
 from dashboard.frame import act, live, plain, tabs
 from dashboard.session import viewer
 
-if TYPE_CHECKING:
-    from dashboard.client import Document
-
 _MOST_REJECTS = 500
+_CHOSEN = "chosen reject"
 
 
 def page() -> None:
@@ -107,7 +106,7 @@ def _rejects() -> None:
     if not found:
         st.info("Nothing was refused. What cannot be decoded or stored is kept here, with its bytes and the reason.")
         return
-    event = st.dataframe(
+    number = choose_row(
         [
             {
                 "Number": one["id"],
@@ -120,21 +119,21 @@ def _rejects() -> None:
             }
             for one in found
         ],
-        width="stretch",
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        key="rejects",
+        [one["id"] for one in found],
+        _CHOSEN,
     )
-    chosen = event["selection"]["rows"]
-    if not chosen:
+    if number is None:
         st.caption("Choose a row to see its bytes.")
         return
-    _reject(found[chosen[0]])
+    _reject(number)
 
 
-def _reject(row: Document) -> None:
-    whole = fetch.document(f"/rejects/{row['id']}")
+def _reject(number: int) -> None:
+    try:
+        whole = fetch.document(f"/rejects/{number}")
+    except Refused as error:
+        st.info(str(error))  # replayed by somebody else, or given up because there was no room
+        return
     st.subheader(f"Message {whole['id']}")
     st.markdown(f"{plain(whole['topic'])} · **{plain(whole['reason'])}**: {plain(whole['detail'])}")
     st.code(hexdump(base64.b64decode(whole["payload"])), language=None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -74,7 +75,7 @@ def _inventory(node: str) -> None:
 
 
 def _path(node: str) -> str:
-    return f"/nodes/{node}"
+    return f"/nodes/{quote(node, safe='')}"  # the address of the page may name anything
 
 
 def _head(node: str) -> None:

@@ -63,33 +63,44 @@ def _row(user: Document) -> Document:
 def _add(groups: list[str]) -> None:
     with st.form("add user", clear_on_submit=True):
         st.markdown("**Add a user**")
-        first, second, third = st.columns(3)
+        first, second = st.columns(2)
         name = first.text_input("Name", max_chars=64)
         role = second.selectbox("Role", list(_ROLES), format_func=_ROLES.__getitem__)
-        seen = third.multiselect("Sees only nodes of", groups, placeholder="all nodes")
+        seen = _seen(groups, None, "new")
         added = st.form_submit_button("Add", type="primary", icon=":material/person_add:")
     if not added:
         return
     if not name:
         st.warning("Give it a name.")
         return
-    answer = act("POST", "/users", {"name": name, "role": role, "groups": seen or None})
+    answer = act("POST", "/users", {"name": name, "role": role, "groups": seen})
     if answer is not None:
         st.success("The password is shown this once:", icon=":material/key:")
         st.code(answer["password"], language=None)
 
 
+def _seen(groups: list[str], now: list[str] | None, key: str) -> list[str] | None:
+    """Ask whose nodes a user sees: None for all, an empty list for none."""
+    every = st.checkbox("Sees all nodes", value=now is None, key=f"all nodes {key}")
+    only = st.multiselect(
+        "If not all: only nodes of these groups",
+        sorted({*groups, *(now or [])}),
+        default=now,
+        placeholder="no node",
+        key=f"groups {key}",
+    )
+    return None if every else only
+
+
 def _change(user: Document, groups: list[str]) -> None:
     path, roles = f"/users/{user['name']}", list(_ROLES)
     with st.form(f"change {user['name']}"):
-        first, second = st.columns(2)
-        role = first.selectbox("Role", roles, index=roles.index(user["role"]), format_func=_ROLES.__getitem__)
-        offered = sorted({*groups, *(user["groups"] or [])})
-        seen = second.multiselect("Sees only nodes of", offered, default=user["groups"], placeholder="all nodes")
+        role = st.selectbox("Role", roles, index=roles.index(user["role"]), format_func=_ROLES.__getitem__)
+        seen = _seen(groups, user["groups"], user["name"])
         password = st.text_input("New password (empty: stays)", type="password", max_chars=1024)
         saved = st.form_submit_button("Save")
     if saved:
-        change: Document = {"role": role, "groups": seen or None} | ({"password": password} if password else {})
+        change: Document = {"role": role, "groups": seen} | ({"password": password} if password else {})
         if act("PATCH", path, change) is not None:
             st.rerun()
     first, second = st.columns(2)

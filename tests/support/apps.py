@@ -20,18 +20,24 @@ from dashboard import fetch
 from dashboard.identity import COOKIE
 from dashboard.names import API_URL
 from dashboard.session import client
+from hub.broker.lan import certificates_of
+from hub.config import Settings
 from hub.ledger import Settled
 from hub.nodes.callers import Role, Scope
+from hub.nodes.model import Birth, Change, Transition
+from hub.paths import StatePaths
 from hub.rejects import Reject, ReplayOutcome
 from hub.rules.book import RuleBook
 from hub.rules.events import Severity
 from tests.support.alerting import office
 from tests.support.api import PASSWORD, running_api
+from tests.support.opened import lan_settings
+from tests.support.playedbroker import PlayedLink, final
 from wire.errors import Reason
 from wire.point import LOG_MEASUREMENT, Point, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import pytest
@@ -52,6 +58,29 @@ clear = 28
 metric = "room.temperature"
 above = { warning = 30, critical = 40 }
 """
+#: What host1 says it takes.
+COMMANDS = [
+    {"name": "ping", "allowed": True, "help": "answer at once"},
+    {
+        "name": "work",
+        "allowed": True,
+        "help": "does what it is told",
+        "args": {
+            "required": ["path"],
+            "properties": {
+                "path": {"type": "string"},
+                "level": {"enum": ["low", "high"], "default": "low"},
+                "size": {"enum": [1, 2]},
+                "names": {"type": "array", "items": {"type": "string"}, "default": ["a"]},
+                "lines": {"type": "integer", "minimum": 0, "maximum": 2**53, "default": 10},
+                "share": {"type": "number"},
+                "all": {"type": "boolean", "default": True},
+                "counts": {"type": "array", "items": {"type": "integer"}, "default": [1]},
+            },
+        },
+    },
+    {"name": "reboot", "allowed": False},
+]
 #: Draws one page as ``dashboard.main`` does.
 _SCRIPT = """
 from dashboard.frame import said
@@ -59,7 +88,7 @@ from dashboard.views import {view}
 with said():
     {view}.page()
 """
-_PAGE_S = 20.0
+_PAGE_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -69,18 +98,23 @@ class Served:
     url: str
     #: Token by role.
     tokens: dict[str, str]
+    #: What the hub sent to nodes; they answer at once.
+    link: PlayedLink
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *, empty: bool = False) -> Iterator[Served]:
-    """An API in a thread: a host, a room with an alert, a reject, a log record, a ledger; or nothing of these."""
+def serving(folder: Path, *, empty: bool = False, joins: bool = False) -> Iterator[Served]:
+    """An API in a thread: a host, a room with an alert, a reject, a log record, a ledger; or nothing of these.
+
+    With ``joins`` machines may join: it has certificates.
+    """
     ready: list[Served] = []
     started, failed = threading.Event(), list[BaseException]()
     loop = asyncio.new_event_loop()
     end = asyncio.Event()
 
     async def serve() -> None:
-        async with _made(folder, empty=empty) as served:
+        async with _made(folder, empty=empty, joins=joins) as served:
             ready.append(served)
             started.set()
             await end.wait()
@@ -130,6 +164,29 @@ def page(view: str, **params: str) -> AppTest:
     return app.run()
 
 
+def opened(view: str, state: Mapping[str, object], **params: str) -> AppTest:
+    """As :func:`page`, with ``state`` of an earlier drawing, e.g. which tab is open."""
+    app = AppTest.from_string(_SCRIPT.format(view=view), default_timeout=_PAGE_S)
+    for name, value in params.items():
+        app.query_params[name] = value
+    for name, what in state.items():
+        app.session_state[name] = what
+    return app.run()
+
+
+def widget(found: Iterable[Any], label: str) -> Any:
+    """The one of ``found`` with this label."""
+    (only,) = [one for one in found if one.label == label]
+    return only
+
+
+def press(app: AppTest, label: str) -> AppTest:
+    """Press the button with this label."""
+    drawn: AppTest = widget(app.button, label).click().run()
+    assert not drawn.exception, drawn.exception
+    return drawn
+
+
 def words(app: AppTest) -> str:
     """All that the page says in running text, figures and boxes."""
     kinds = ("title", "subheader", "markdown", "caption", "info", "success", "warning", "error", "code")
@@ -143,26 +200,58 @@ def cells(app: AppTest) -> str:
 
 
 @contextlib.asynccontextmanager
-async def _made(folder: Path, *, empty: bool) -> AsyncIterator[Served]:
+async def _made(folder: Path, *, empty: bool, joins: bool) -> AsyncIterator[Served]:
+    lan: dict[str, Any] = {}
+    if joins:
+        settings = Settings.model_validate({"broker": {"lan": lan_settings()}})
+        paths = StatePaths(folder / "var")
+        paths.make()
+        certificates = certificates_of(settings, paths)
+        certificates.make("test-hub", ["localhost"])
+        lan = {"settings": settings, "certificates": certificates}
     (folder / "desk").mkdir()
     rules = folder / "rules.toml"
     rules.write_text("" if empty else RULES, encoding="utf-8")
-    async with running_api(folder, replay=_replayed) as api, office(folder / "desk") as made:
+    async with running_api(folder, replay=_replayed, **lan) as api, office(folder / "desk") as made:
         alerting: Any = SimpleNamespace(desk=made.desk, rules=RuleBook(rules), regroup=_regroup)
         api.app.state.parts = replace(api.parts, alerting=alerting)
         if not empty:
             await _fill(api, made)
+        link = _Answered(api)
+        assert api.parts.commanding is not None
+        api.parts.commanding.use(link)  # type: ignore[arg-type]  # plays it
+        sending = asyncio.create_task(api.parts.commanding.run())
         users, tokens = api.parts.registry.users, {"admin": api.token}
         for role in (Role.OPERATOR, Role.VIEWER):
             await users.add(f"a-{role}", PASSWORD, role, api.clock())
             tokens[str(role)] = await users.issue(f"a-{role}", Scope.FULL, api.clock(), None)
-        yield Served(api.url, tokens)
+        try:
+            yield Served(api.url, tokens, link)
+        finally:
+            sending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sending
 
 
 async def _fill(api: Api, made: Office) -> None:
     for body in ({"node": "boiler", "groups": ["lab"]}, {"node": "host1", "groups": []}):
         (await api.http.post("/api/v1/nodes", json=body)).raise_for_status()
     now_ns = time.time_ns()
+    birth = Birth("s1", "1.0", outbox=False, info={"os": "Linux", "commands": COMMANDS}, ts_ms=None)
+    connected = [
+        Transition("host1", Change.ONLINE, now_ns - 3600 * S, "birth", "s0", birth=birth),
+        Transition(
+            "host1",
+            Change.OFFLINE,
+            now_ns - 1800 * S,
+            "will",
+            "s0",
+            connected_ns=now_ns - 3600 * S,
+            ended_ns=now_ns - 1800 * S,
+        ),
+        Transition("host1", Change.ONLINE, now_ns - 60 * S, "birth", "s1", birth=birth),
+    ]
+    await api.parts.registry.record(connected, {"host1": now_ns - S})
     moments = [now_ns - second * 10 * S for second in range(1, 61)]
     room, cpu = SeriesKey("boiler", "room"), SeriesKey("host1", "cpu")
     log = SeriesKey("host1", LOG_MEASUREMENT, (("level", "error"), ("source", "kernel")))
@@ -203,6 +292,27 @@ async def _fill(api: Api, made: Office) -> None:
             sequences=[],
         )
     )
+
+
+class _Answered(PlayedLink):
+    """A link whose nodes do what they are told, and say so."""
+
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        assert api.parts.commanding is not None
+        self._recorder = api.parts.commanding.recorder
+        self._clock_ns = api.clock
+
+    async def publish(self, topic: str, payload: bytes, **more: Any) -> int:
+        code = await super().publish(topic, payload, **more)
+        node, _, body, _ = self.published[-1]
+        said = {"stream": "stdout", "data": f"{HOSTILE} of {node}"}
+        self._recorder._unwritten += [
+            final(node, body.id or "", "output", n=0, at_ns=self._clock_ns(), **said),
+            final(node, body.id or "", "done", n=1, at_ns=self._clock_ns(), code=0, result={"of": node}),
+        ]
+        await self._recorder.flush()
+        return code
 
 
 async def _regroup(_node: str) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from dashboard.data import alerts
-from dashboard.data.commands import Argument, arguments, catalogue, given
 from dashboard.data.rules import above_of, measurement_and_field, with_above
 from tests.support.answers import alert
 
@@ -118,85 +117,3 @@ def test_without_clear_none_appears() -> None:
 )
 def test_the_curve_of_a_rule(metric: Any, named: tuple[str, str] | None) -> None:
     assert measurement_and_field({"metric": metric}) == named
-
-
-# -- commands ----------------------------------------------------------------------------------------------------------
-
-SCHEMA = {
-    "required": ["path"],
-    "properties": {
-        "path": {"type": "string", "description": "a file"},
-        "lines": {"type": "integer", "default": 10},
-        "share": {"type": "number"},
-        "all": {"type": "boolean", "default": False},
-        "level": {"enum": ["low", "high"], "default": "low"},
-        "names": {"type": "array"},
-        "limit": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
-        "odd": {},
-    },
-}
-
-
-def test_a_schema_becomes_fields() -> None:
-    fields = arguments(SCHEMA)
-    assert [(one.name, one.kind) for one in fields] == [
-        ("path", "text"),
-        ("lines", "whole"),
-        ("share", "number"),
-        ("all", "boolean"),
-        ("level", "choice"),
-        ("names", "json"),
-        ("limit", "whole"),
-        ("odd", "text"),
-    ]
-    assert fields[0] == Argument("path", "text", required=True, help="a file")
-    assert fields[4].choices == ("low", "high")
-
-
-@pytest.mark.parametrize("schema", [None, {}])
-def test_no_schema_is_no_fields(schema: dict[str, Any] | None) -> None:
-    assert arguments(schema) == []
-
-
-def test_what_was_filled_in_becomes_arguments_and_defaults_are_left_to_the_node() -> None:
-    values = {
-        "path": "/var/x",
-        "lines": 20.0,
-        "share": None,
-        "all": False,
-        "level": "low",
-        "names": "[1, 2]",
-        "limit": "",
-    }
-    args = given(arguments(SCHEMA), values)
-    assert args == {"path": "/var/x", "lines": 20, "names": [1, 2]}
-    assert isinstance(args["lines"], int)
-
-
-@pytest.mark.parametrize("missing", [{}, {"path": None}, {"path": ""}])
-def test_what_is_required_and_missing_is_named(missing: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^path must be given\.$"):
-        given(arguments(SCHEMA), missing)
-
-
-def test_what_is_no_json_is_named_with_the_place() -> None:
-    with pytest.raises(ValueError, match=r"^names is no JSON: .* at character 1\.$"):
-        given(arguments(SCHEMA), {"path": "x", "names": "[oops"})
-
-
-def test_what_is_required_is_sent_even_if_it_is_the_default() -> None:
-    fields = arguments({"required": ["n"], "properties": {"n": {"type": "integer", "default": 1}}})
-    assert given(fields, {"n": 1}) == {"n": 1}
-
-
-def test_commands_that_a_node_refuses_are_not_offered_and_ping_is_first() -> None:
-    info = {
-        "commands": [
-            {"name": "disk-usage", "allowed": True},
-            {"name": "reboot", "allowed": False},
-            {"name": "cancel", "allowed": True},
-            {"name": "ping", "allowed": True},
-        ]
-    }
-    assert list(catalogue(info)) == ["ping", "disk-usage"]
-    assert catalogue({}) == {}
