@@ -17,7 +17,7 @@ from hub.alerts.tables import ALERTS, CHANGES, SILENCES
 from hub.nodes.user_tables import nodes_in
 from hub.rules.events import Severity
 from hub.rules.metric import is_glob
-from hub.store.select import glob_matcher
+from hub.store.select import glob_matcher, glob_regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -252,9 +252,10 @@ def _conditions(connection: Connection, chosen: AlertFilter) -> list[ColumnEleme
         if glob is not None and not is_glob(glob):
             conditions.append(column == glob)
         elif glob is not None:
-            # SQL's own patterns differ from one database to the next, and from ours; the names are few.
-            names = connection.execute(select(column).distinct()).scalars()
-            conditions.append(column.in_(list(filter(glob_matcher(glob), names))))
+            # An index finds a few names; more than a statement takes are compared one by one.
+            names = list(filter(glob_matcher(glob), connection.execute(select(column).distinct()).scalars()))
+            few = len(names) <= _CHUNK
+            conditions.append(column.in_(names) if few else column.regexp_match(f"^(?:{glob_regex(glob)})$"))
     if chosen.since_ns is not None:
         conditions.append(ALERTS.c.fired_ns >= chosen.since_ns)
     if chosen.groups is not None:
