@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -24,13 +23,13 @@ import threading
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
-import psutil
 from rich.console import Console
 from rich.table import Table
 
 from bench import history
+from bench.audience import Browsers, Dashboard, Watchers, line
 from bench.broker import mosquitto
 from bench.hub import HubProcess
 from bench.load import Load, connect, encoded, send
@@ -45,42 +44,8 @@ _LOG_RECORDS: Final = 2_000
 _VIEWERS: Final = 10
 _LOOK_S: Final = 10.0
 _PULSE_S: Final = 20.0
-_PAUSE_S: Final = 3.0
-_READY: Final = "dashboard ready "
 #: What is wanted: seconds, and a share.
 LIMITS: Final = {"page": 2.5, "explore_1": 1.0, "explore_20": 2.0, "ingest_ratio": 0.9}
-
-
-class Dashboard:
-    """``python -m dashboard`` before a hub."""
-
-    def __init__(self, api_url: str) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("IOTHUB_")} | {
-            "IOTHUB_DASHBOARD__API_URL": api_url,
-            "IOTHUB_DASHBOARD__PORT": "0",
-        }
-        argv = [sys.executable, "-m", "dashboard"]
-        self._process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
-        self.url = _line(self._process.stdout).removeprefix(_READY).strip()
-
-    def cpu_s(self) -> float:
-        """User and system time so far."""
-        used = psutil.Process(self._process.pid).cpu_times()
-        return float(used.user + used.system)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(timeout=30)
-
-
-def _line(stream: IO[str] | None) -> str:
-    line = stream.readline() if stream is not None else ""
-    if not line:
-        raise SystemExit("a benchmark process ended early; its error stands above")
-    return line
 
 
 def _be_born(port: int, nodes: int) -> None:
@@ -127,63 +92,13 @@ def _heard(port: int, nodes: int) -> Iterator[None]:
         thread.join()
 
 
-class _Watchers:
-    """Open Overviews seen from elsewhere: the WebSockets of browsers, without browsers."""
-
-    def __init__(self, url: str, token: str, count: int) -> None:
-        argv = [sys.executable, "-m", "bench.watchers", url, token, str(count)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        _line(self._process.stdout)
-        #: Redraws of live parts a second, of all together; known at the end.
-        self.redraws_per_s = 0.0
-
-    def __enter__(self) -> Self:
-        time.sleep(_PAUSE_S)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        said, _none = self._process.communicate("end\n", timeout=60)
-        self.redraws_per_s = float(said)
-
-
-class _Browsers:
-    """Open Overviews in a Chromium that uses what processor time nobody else wants."""
-
-    def __init__(self, url: str, token: str, count: int) -> None:
-        argv = [sys.executable, "-m", "bench.viewers", url, token, str(count)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        _line(self._process.stdout)
-        self._browsers = psutil.Process(self._process.pid).children(recursive=True)
-        for each in self._browsers:
-            os.sched_setscheduler(each.pid, os.SCHED_IDLE, os.sched_param(0))
-
-    def look_away(self) -> None:
-        """Stop them where they are."""
-        for each in self._browsers:
-            each.suspend()
-
-    def look(self) -> None:
-        """Go on."""
-        for each in self._browsers:
-            each.resume()
-        time.sleep(_PAUSE_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for each in self._browsers:
-            each.resume()
-        self._process.communicate("end\n", timeout=60)
-
-
 def _ingest_rate(hub: HubProcess, port: int, messages: int, nodes: int) -> tuple[float, float]:
     """Messages a second until all are durable and acknowledged, and CPU µs of the hub a message."""
     load = Load(messages=messages, topics=nodes, first_ms=int(time.time() * 1000) - 600_000)
     argv = [sys.executable, "-m", "bench.load", str(port), json.dumps(asdict(load))]
     before = hub.metric("iothub_messages_received_total")
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as sender:
-        _line(sender.stdout)
+        line(sender.stdout)
         began, cpu = time.perf_counter(), hub.cpu_s()
         for _ in range(2):  # one line to begin, one to end
             if sender.stdin is not None:
@@ -215,16 +130,16 @@ def _with_viewers(
     found: dict[str, Any] = {}
     _ingest_rate(hub, port, given.messages // 4, given.nodes)  # the series are made
     for key, count in (("one_viewer", 1), ("ten_viewers", _VIEWERS)):
-        with _Watchers(dashboard.url, token, count) as watchers:
+        with Watchers(dashboard.url, token, count) as watchers:
             found[key] = _cost(hub, dashboard, _LOOK_S)
         found[key]["redraws_per_s"] = watchers.redraws_per_s
     rates: dict[str, list[tuple[float, float]]] = {"nobody": [], "elsewhere": [], "here": []}
     redraws = []
-    with _Browsers(dashboard.url, token, _VIEWERS) as browsers:
+    with Browsers(dashboard.url, token, _VIEWERS) as browsers:
         for _ in range(given.rounds):
             browsers.look_away()
             rates["nobody"].append(_ingest_rate(hub, port, given.messages, given.nodes))
-            with _Watchers(dashboard.url, token, _VIEWERS) as watchers:
+            with Watchers(dashboard.url, token, _VIEWERS) as watchers:
                 rates["elsewhere"].append(_ingest_rate(hub, port, given.messages, given.nodes))
             redraws.append(watchers.redraws_per_s)
             browsers.look()

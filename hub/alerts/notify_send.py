@@ -62,7 +62,7 @@ class AppriseSender:
     def __init__(self, settings: ChannelSettings, timeout_s: float) -> None:
         self._settings = settings
         self._timeout_s = timeout_s
-        self._busy: threading.Thread | None = None
+        self._idle: threading.Event | None = None
 
     @property
     def service(self) -> str:
@@ -75,12 +75,12 @@ class AppriseSender:
         return f"{name} via {host}" if host else name
 
     async def send(self, title: str, body: str, severity: Severity, *, resolved: bool) -> None:
-        if self._busy is not None and self._busy.is_alive():
+        if self._idle is not None and not self._idle.is_set():
             raise SendFailed("the message before is still being sent; the channel does not answer")
         url = await asyncio.to_thread(read_url, self._settings)
         done: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         kind = _kind(severity, resolved=resolved)
-        self._busy = _in_thread(lambda: _notify(url, title, body, kind), done, self._settings.name)
+        self._idle = _in_thread(lambda: _notify(url, title, body, kind), done, self._settings.name)
         try:
             async with asyncio.timeout(self._timeout_s):
                 why = await done
@@ -131,22 +131,27 @@ def check_channels(channels: Sequence[ChannelSettings]) -> None:
 # -- in the thread -----------------------------------------------------------------------------------------------------
 
 
-def _in_thread(work: Callable[[], str], done: asyncio.Future[str], name: str) -> threading.Thread:
-    """Run ``work`` in a thread that holds up nobody, not even the end of the process."""
-    loop = done.get_loop()
+def _in_thread(work: Callable[[], str], done: asyncio.Future[str], name: str) -> threading.Event:
+    """Run ``work`` in a thread that holds up nobody, not even the end of the process; it has ended once this is set.
+
+    Not the end of the thread: that comes a moment after ``done``, and whoever sends again at once would find it alive.
+    """
+    loop, idle = done.get_loop(), threading.Event()
 
     def settle(why: str) -> None:
         if not done.done():
             done.set_result(why)
 
     def run() -> None:
-        why = work()
+        try:
+            why = work()
+        finally:
+            idle.set()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, why)
 
-    thread = threading.Thread(target=run, name=f"notify-{name}", daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=run, name=f"notify-{name}", daemon=True).start()
+    return idle
 
 
 def _notify(url: str, title: str, body: str, kind: str) -> str:

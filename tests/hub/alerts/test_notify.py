@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -149,6 +150,7 @@ def test_a_channel_that_hangs_blocks_neither_others_nor_the_hub(
             running.say(firing(1))
             await eventually(lambda: mailbox.mails, what="the mail")
             await eventually(lambda: "does not answer" in running.notifier.statuses()[0].error, what="the report")
+            await eventually(lambda: hook.tries, what="the first try reaches the endpoint")
             assert hook.tries == 1  # not a second thread beside the one that hangs
             hook.open.set()
             await eventually(lambda: running.notifier.statuses()[0].sent == 1, what="the message")
@@ -171,5 +173,30 @@ def test_a_test_message_arrives_or_says_why_not(tmp_path: Path, hook: Webhook) -
             with pytest.raises(NoSuchChannel, match="there is no channel 'nobody'; there are: hook"):
                 await running.notifier.test("nobody", "ann")
             assert running.notifier.statuses()[0].waiting == 0
+
+    told(work)
+
+
+def test_a_channel_that_has_answered_takes_the_next_message_at_once(
+    tmp_path: Path, hook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        loop, over = asyncio.get_running_loop(), threading.Event()
+        tell = loop.call_soon_threadsafe
+
+        def tell_and_linger(*args: Any, **kwargs: Any) -> asyncio.Handle:
+            """The thread that sent has told what came of it, and is not over."""
+            handle = tell(*args, **kwargs)
+            if threading.current_thread().name.startswith("notify-"):
+                over.wait(60)
+            return handle
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", tell_and_linger)
+        async with notifying(tmp_path, {"hook": hook.url}) as running:
+            before = len(hook.received)
+            await running.notifier.test("hook", "ann")
+            await running.notifier.test("hook", "ann")
+            over.set()
+            assert len(hook.received) == before + 2
 
     told(work)

@@ -45,14 +45,14 @@ def url(api: Api) -> str:
 @contextlib.asynccontextmanager
 async def following(api: Api, **wanted: Any) -> AsyncIterator[ClientConnection]:
     """A client that was told that events follow."""
-    async with asyncio.timeout(20), websockets.connect(url(api), additional_headers=bearer(api.token)) as client:
+    async with asyncio.timeout(60), websockets.connect(url(api), additional_headers=bearer(api.token)) as client:
         await client.send(json.dumps(wanted))
         assert json.loads(await client.recv()) == {"type": "ready"}
         yield client
 
 
 async def closed_with(client: ClientConnection) -> tuple[int, str]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with contextlib.suppress(websockets.ConnectionClosedError):
             async for _ in client:
                 pass
@@ -197,12 +197,23 @@ def test_a_frame_that_is_too_large_closes_the_connection(tmp_path: Path) -> None
 
 
 def test_a_token_that_expires_ends_the_stream(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running_api(tmp_path) as api:
-            token = await api.parts.registry.users.issue("admin", Scope.READ, api.clock(), api.clock() + 3 * S)
+    async def end_of_a_token_for(api: Api, seconds: int) -> tuple[int, str] | None:
+        """What ended the stream; nothing when a busy machine let the token expire before there was one."""
+        token = await api.parts.registry.users.issue("admin", Scope.READ, api.clock(), api.clock() + seconds * S)
+        try:
             async with websockets.connect(url(api), additional_headers=bearer(token)) as client:
                 await client.send("{}")
-                assert await closed_with(client) == (4401, "the token has expired")
+                return await closed_with(client)
+        except websockets.InvalidStatus:
+            return None
+
+    async def scenario() -> None:
+        async with running_api(tmp_path) as api:
+            ended = None
+            for seconds in (2, 8, 32):
+                if (ended := await end_of_a_token_for(api, seconds)) is not None:
+                    break
+            assert ended == (4401, "the token has expired")
 
     asyncio.run(scenario())
 
@@ -219,7 +230,7 @@ def test_the_end_of_the_hub_ends_the_stream(tmp_path: Path) -> None:
 def test_clients_that_still_follow_do_not_hold_the_end_of_the_server_up(tmp_path: Path) -> None:
     async def scenario() -> None:
         clients = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async with running_api(tmp_path) as api:
                 for _ in range(3):
                     client = await websockets.connect(url(api), additional_headers=bearer(api.token))
