@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 import structlog
 
 from hub.store import influx_catalog, influx_logs
-from hub.store.base import MaintenanceReport, StoreBroken, StoreStats, StoreUnavailable
+from hub.store.base import MaintenanceReport, QueryError, StoreBroken, StoreStats, StoreUnavailable
 from hub.store.columns import Floors
 from hub.store.influx_catalog import InfluxCatalog
 from hub.store.influx_due import DueHours
@@ -142,7 +142,10 @@ class InfluxStore:
             StoreUnavailable: no answer.
         """
         asker = (await self._reach()).asker
-        return [] if asker is None else await influx_catalog.field_types(asker)
+        try:
+            return [] if asker is None else await influx_catalog.field_types(asker)
+        except QueryError as error:
+            raise StoreUnavailable(f"the types of fields cannot be asked for: {error}") from error
 
     async def query(self, query: Query) -> list[Frame]:
         ready = await self._reach()
@@ -179,7 +182,10 @@ class InfluxStore:
                 ready.writer.forget()
         if ready.roller is None:
             return MaintenanceReport()
-        return MaintenanceReport(rolled_up_rows=await ready.roller.maintain(now_ns, self._floors.samples_ns))
+        try:
+            return MaintenanceReport(rolled_up_rows=await ready.roller.maintain(now_ns, self._floors.samples_ns))
+        except QueryError as error:
+            raise StoreUnavailable(f"the last minutes cannot be rolled up yet: {error}") from error
 
     async def stats(self) -> StoreStats:
         """Size is 0: InfluxDB has no way to say it."""
@@ -204,10 +210,11 @@ class InfluxStore:
         catalog, newest_logs, rollups = InfluxCatalog(), {}, frozenset[str]()
         if asker is not None:
             try:
-                await influx_catalog.load(asker, catalog, target.retention_policy, self._shown_from())
-                newest_logs = await influx_logs.newest(asker, target.retention_policy)
+                now_ns = self._clock_ns()
+                await influx_catalog.load(asker, catalog, target.retention_policy, self._shown_from(), now_ns)
+                newest_logs = await influx_logs.newest(asker, target.retention_policy, now_ns)
                 rollups = await _rollups(asker, server, target.database)
-            except Unreadable as error:
+            except (Unreadable, QueryError) as error:
                 _log.error("writing without reading: no queries, and what comes twice counts as new", why=str(error))
                 asker = None
         policy = self._policy_in(server)

@@ -6,21 +6,27 @@ At the start it is filled from the database:
     SELECT first(f) … GROUP BY *          each series: where it begins
     SELECT last(f) … GROUP BY *           each series: where it ends, its last value
 
+A server may refuse to look through that much (3 Core: more than so many files; 1.x: its max-select-series). Then it is
+asked measurement by measurement for what came last, and a series counts as long as what is kept.
+
 Series without the tag ``node`` are not ours and stay unknown.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import structlog
 
-from hub.store.base import FieldKind
+from hub.store.base import FieldKind, QueryError
 from hub.store.catalog import NUMBER, TEXT, Catalog
 from hub.store.influxql import during, field, identifier, source, tag_set
 from hub.store.line_protocol import original_name, stored_measurement
+from hub.store.partition import DAY_NS, HOUR_NS
 from hub.store.values import KINDS, MAX_NS
 from wire.point import LOG_MEASUREMENT, NODE_TAG, SeriesKey
 
@@ -30,6 +36,9 @@ if TYPE_CHECKING:
     from hub.store.catalog import Ids, Times
     from hub.store.influx_query import Asker
     from hub.store.influxql import Row, TagSet
+
+    #: Measurement and field as InfluxDB holds them, and kind.
+    _Field = tuple[str, str, FieldKind]
 
 _KINDS: Final = {
     "float": FieldKind.NUMBER,
@@ -42,6 +51,8 @@ _WHOLE: Final = frozenset({"integer", "unsigned"})
 _TYPES: Final[dict[FieldKind, type]] = {FieldKind.NUMBER: float, FieldKind.BOOLEAN: bool, FieldKind.TEXT: str}
 #: InfluxQL reads a field that has several types as the first of these.
 _PRECEDENCE: Final = ("float", "integer", "unsigned", "string", "boolean")
+#: How far back a server is asked that does not look through all it holds: 3 Core by default looks at three days.
+SHORTER_NS: Final = (2 * DAY_NS, 6 * HOUR_NS)
 
 _log = structlog.get_logger(__name__)
 
@@ -93,28 +104,32 @@ class InfluxCatalog(Catalog):
         return cut
 
 
-async def load(asker: Asker, catalog: InfluxCatalog, retention_policy: str, floor_ns: int) -> None:
-    """Fill an empty catalogue with the series that have samples since ``floor_ns``.
+async def load(asker: Asker, catalog: InfluxCatalog, retention_policy: str, floor_ns: int, now_ns: int) -> None:
+    """Fill an empty catalogue with the series that have samples since ``floor_ns``, as far as the server tells.
 
     Raises:
-        StoreUnavailable, QueryError: as :meth:`Asker.ask`.
+        StoreUnavailable: as :meth:`Asker.ask`.
+        QueryError: not even the fields can be asked for.
     """
     known = await _fields(asker)
-    ends = f"FROM {{}} WHERE {during(floor_ns, MAX_NS)} GROUP BY *"
-    statements = [
-        f"SELECT {fn}({identifier(name)}::field) AS v {ends.format(source(measurement, retention_policy))}"
-        for measurement, name, _ in known
-        for fn in ("last", "first")
-    ]
-    results = await asker.ask(statements)
-    for (measurement, name, kind), last, first in zip(known, results[::2], results[1::2], strict=True):
-        _adopt(catalog, original_name(measurement), original_name(name), kind, (last.series, first.series))
+    try:
+        await _load(asker, catalog, retention_policy, known, floor_ns, floor_ns)
+    except QueryError as error:
+        _log.warning("InfluxDB does not look through all that it holds: asking for the last days", why=str(error))
+        for measurement, fields in groupby(sorted(known), key=itemgetter(0)):
+            why = await _load_newest(asker, catalog, retention_policy, list(fields), floor_ns, now_ns)
+            if why:
+                _log.error("series are unknown until they send again", measurement=measurement, why=why)
 
 
 async def begin_anew(
     asker: Asker, catalog: InfluxCatalog, ids: Sequence[int], retention_policy: str, floor_ns: int
 ) -> None:
-    """Find where these series begin now that what is older than ``floor_ns`` does not count any more."""
+    """Find where these series begin now that what is older than ``floor_ns`` does not count any more.
+
+    Raises:
+        StoreUnavailable: as :meth:`Asker.ask`.
+    """
     by_field: dict[tuple[str, str], list[int]] = {}
     for number in ids:
         key, name = catalog.name(number)
@@ -124,7 +139,12 @@ async def begin_anew(
         f"WHERE {during(floor_ns, MAX_NS)} GROUP BY *"
         for measurement, name in by_field
     ]
-    for (measurement, name), result in zip(by_field, await asker.ask(statements), strict=True):
+    try:
+        results = await asker.ask(statements)
+    except QueryError:  # it does not look through that much: as far as is known they begin with what is kept
+        catalog.set_first(_ids(ids), _times([floor_ns] * len(ids)))
+        return
+    for (measurement, name), result in zip(by_field, results, strict=True):
         wanted = set(by_field[measurement, name])
         ids_of = catalog.ids_of(measurement, [name])
         found = {ids_of.get((row.tag_set, name), -1): row.values[0][0] for row in result.series}
@@ -161,11 +181,47 @@ async def _field_keys(asker: Asker) -> dict[tuple[str, str], set[str]]:
     return types
 
 
+async def _load_newest(
+    asker: Asker, catalog: InfluxCatalog, retention_policy: str, fields: Sequence[_Field], floor_ns: int, now_ns: int
+) -> str:
+    """Fetch what is known of the last days; why not, or empty."""
+    why = ""
+    for back_ns in SHORTER_NS:
+        try:
+            await _load(asker, catalog, retention_policy, fields, floor_ns, max(floor_ns, now_ns - back_ns))
+        except QueryError as error:
+            why = str(error)
+        else:
+            return ""
+    return why
+
+
+async def _load(
+    asker: Asker, catalog: InfluxCatalog, retention_policy: str, fields: Sequence[_Field], floor_ns: int, since_ns: int
+) -> None:
+    """Fetch the series with samples since ``since_ns``; they begin at ``floor_ns`` where that is earlier."""
+    ends = f"FROM {{}} WHERE {during(since_ns, MAX_NS)} GROUP BY *"
+    fns = ("last", "first") if since_ns == floor_ns else ("last",)
+    results = await asker.ask(
+        [
+            f"SELECT {fn}({identifier(name)}::field) AS v {ends.format(source(measurement, retention_policy))}"
+            for measurement, name, _ in fields
+            for fn in fns
+        ]
+    )
+    for at, (measurement, name, kind) in enumerate(fields):
+        last, *first = (result.series for result in results[at * len(fns) : (at + 1) * len(fns)])
+        rows = [row for row in last if NODE_TAG in row.tags and row.values and _is_of(kind, row.values[0][1])]
+        begins = {row.tag_set: row.values[0][0] for each in first for row in each if row.values}
+        begin = [begins.get(row.tag_set, floor_ns) for row in rows]
+        _adopt(catalog, original_name(measurement), original_name(name), kind, rows, begin)
+
+
 def _kind(kinds: set[str]) -> FieldKind:
     return _KINDS[next(kind for kind in _PRECEDENCE if kind in kinds)]
 
 
-async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
+async def _fields(asker: Asker) -> list[_Field]:
     """Measurement and field as InfluxDB holds them, and kind; of all but the log."""
     found = []
     for (measurement, name), kinds in (await _field_keys(asker)).items():
@@ -181,23 +237,19 @@ async def _fields(asker: Asker) -> list[tuple[str, str, FieldKind]]:
 
 
 def _adopt(
-    catalog: InfluxCatalog, measurement: str, name: str, kind: FieldKind, rows: tuple[Sequence[Row], Sequence[Row]]
+    catalog: InfluxCatalog, measurement: str, name: str, kind: FieldKind, rows: Sequence[Row], begin: Sequence[int]
 ) -> None:
-    last, first = ({row.tag_set: row for row in side if NODE_TAG in row.tags and row.values} for side in rows)
+    """``rows``: the last sample of each series; ``begin``: when each begins."""
+    if not rows:
+        return
     code = KINDS.index(kind)
-    ids, begin, end, values = [], [], [], []
-    for tags, row in last.items():
-        if tags in first and _is_of(kind, row.values[0][1]):
-            ids.append(catalog.id_of(key_of_tags(measurement, tags), name, code))
-            begin.append(first[tags].values[0][0])
-            end.append(row.values[0][0])
-            values.append(row.values[0][1])
-    if ids:
-        array = np.empty(len(values), np.object_) if code == TEXT else np.array(values, np.float64)
-        if code == TEXT:
-            array[:] = values
-        catalog.observe(np.array(ids, np.int32), _times(end), array)
-        catalog.lower_first(np.array(ids, np.int32), _times(begin))
+    ids = _ids(catalog.id_of(key_of_tags(measurement, row.tag_set), name, code) for row in rows)
+    values = [row.values[0][1] for row in rows]
+    array = np.empty(len(values), np.object_) if code == TEXT else np.array(values, np.float64)
+    if code == TEXT:
+        array[:] = values
+    catalog.observe(ids, _times(row.values[0][0] for row in rows), array)
+    catalog.lower_first(ids, _times(begin))
 
 
 def _is_of(kind: FieldKind, value: Any) -> bool:

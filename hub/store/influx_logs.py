@@ -9,12 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from hub.store.base import LogRecord, StoreUnavailable
+import structlog
+
+from hub.store.base import LogRecord, QueryError, StoreUnavailable
+from hub.store.influx_catalog import SHORTER_NS
 from hub.store.influx_layout import LOG_FIELDS, LOG_MESSAGE, LOG_SHIFT_NS, LOG_TIME
 from hub.store.influxql import NODE, during, field, matches_glob, of_nodes, regex, source, tag, text
 from hub.store.line_protocol import original_name, stored_tag
 from hub.store.logs import fields_from_json, fields_to_json, leaves_out_unknown, levels_below, log_matcher
 from hub.store.partition import spans
+from hub.store.values import MAX_NS
 from wire.formats.logs import LEVELS
 from wire.point import LOG_MEASUREMENT, NODE_TAG, Point, SeriesKey
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from hub.store.base import LogQuery
     from hub.store.influx_query import Asker
+    from hub.store.influxql import Row
     from wire.point import Value
 
 _COLUMNS: Final = ", ".join(
@@ -33,6 +38,8 @@ _COLUMNS: Final = ", ".join(
 )
 #: Rows asked for at once.
 _PAGE: Final = 10_000
+
+_log = structlog.get_logger("hub.store.influx")
 
 
 def key_of(record: LogRecord) -> SeriesKey:
@@ -50,13 +57,24 @@ def point_of(record: LogRecord, at_ns: int) -> Point:
     return Point(key_of(record), at_ns, fields)
 
 
-async def newest(asker: Asker, retention_policy: str) -> dict[SeriesKey, int]:
-    """When each series of records was last written to."""
-    (result,) = await asker.ask(
-        [f"SELECT last({field(LOG_MESSAGE)}) AS v FROM {source(LOG_MEASUREMENT, retention_policy)} GROUP BY *"]
-    )
+async def newest(asker: Asker, retention_policy: str, now_ns: int) -> dict[SeriesKey, int]:
+    """When each series of records was last written to, as far back as the server tells.
+
+    Raises:
+        StoreUnavailable: as :meth:`Asker.ask`.
+    """
+    of = f"SELECT last({field(LOG_MESSAGE)}) AS v FROM {source(LOG_MEASUREMENT, retention_policy)}"
+    series: Sequence[Row] = ()
+    for since_ns in (0, *(now_ns - back_ns for back_ns in SHORTER_NS)):
+        try:
+            (result,) = await asker.ask([f"{of} WHERE {during(since_ns, MAX_NS)} GROUP BY *"])
+        except QueryError as error:
+            _log.warning("InfluxDB does not look through all log records: asking for the newest", why=str(error))
+        else:
+            series = result.series
+            break
     found: dict[SeriesKey, int] = {}
-    for row in result.series:
+    for row in series:
         tags = {name: original_name(value) for name, value in row.tags.items()}
         key = SeriesKey(
             tags.get(NODE_TAG, ""),

@@ -89,8 +89,11 @@ class Asker:
 
     def _failed(self, status: int, said: str, retry_after_s: float | None = None) -> Exception:
         where = f"InfluxDB at {self._http.access.url}"
+        if "file limit" in said:  # 3 Core, whatever the status
+            advice = "choose a shorter range, or give the server a larger --query-file-limit"
+            return QueryError(f"{where} cannot answer this: {said}; {advice}")
         if status in _REFUSED:
-            return Unreadable(f"{where} lets us not read {self._database!r}: {said}; give a token or user that may")
+            return Unreadable(f"{where} does not let us read {self._database!r}: {said}; give a token or user that may")
         if "retention policy not found" in said:
             return StoreUnavailable(
                 f"{where}: {said}; create the retention policy, or correct store.influx.retention_policy", 10.0

@@ -173,7 +173,7 @@ class Reader:
         for rollup in self._rollups:
             if every % rollup.width_ns:
                 continue
-            first, last = await self._covered(part.measurement, rollup)
+            first, last = await self._covered(part.measurement, rollup, start, stop)
             begin = max(first, start)
             # A window that begins before the range, or before the roll-up, is whole in the samples alone.
             begin = ceil(begin, every) if begin >= raw.start_ns else floor(begin, rollup.width_ns)
@@ -188,10 +188,13 @@ class Reader:
                 return [piece for piece in pieces if piece.start_ns < piece.stop_ns]
         return whole
 
-    async def _covered(self, measurement: str, rollup: RollUp) -> tuple[int, int]:
+    async def _covered(self, measurement: str, rollup: RollUp, start_ns: int, stop_ns: int) -> tuple[int, int]:
         """From when to when a roll-up has rows of a measurement: it may be younger than the samples."""
-        of = f"SELECT * FROM {source(stored_measurement(measurement), self._policy(rollup))} ORDER BY time"
-        ends = await self._asker.ask([f"{of} LIMIT 1", f"{of} DESC LIMIT 1"], database=self._database(rollup))
+        of = f"SELECT * FROM {source(stored_measurement(measurement), self._policy(rollup))}"
+        where = f"WHERE {during(floor(start_ns, rollup.width_ns), stop_ns)} ORDER BY time"
+        ends = await self._asker.ask(
+            [f"{of} {where} LIMIT 1", f"{of} {where} DESC LIMIT 1"], database=self._database(rollup)
+        )
         times = [row.values[0][0] for result in ends for row in result.series]
         return (times[0], times[-1] + rollup.width_ns) if times else (0, 0)
 

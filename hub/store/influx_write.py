@@ -7,8 +7,8 @@
         else: asked for, in the span of time of its neighbours ─────────┘  late rows, and deliveries repeated
 
 InfluxDB would keep the last of two values with one time, and say nothing; the hub keeps the first, and counts. Where
-rows cannot be asked for (no right to read, VictoriaMetrics, more than ``_MOST_ASKED`` of a series), they are written
-again: nothing is lost or doubled, but they count as accepted, and the last value stays.
+rows cannot be asked for (no right to read, VictoriaMetrics, a limit of the server, more than ``_MOST_ASKED`` of a
+series), they are written again: nothing is lost or doubled, but they count as accepted, and the last value stays.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
+import structlog
 
 from hub.store import influx_logs
+from hub.store.base import QueryError
 from hub.store.catalog import Numbers, Objects
 from hub.store.columns import Gatherer, Rows, first_of_each
 from hub.store.influx_batch import Batch
@@ -52,6 +54,8 @@ _REQUESTS: Final = 2
 _NUMBERS_ALONE: Final = "VictoriaMetrics holds numbers and booleans alone"
 
 _Values = TypeVar("_Values", Numbers, Objects)
+
+_log = structlog.get_logger("hub.store.influx")
 
 
 class InfluxWriter:
@@ -149,7 +153,11 @@ class InfluxWriter:
             of_it = np.array(positions)
             for span in spans(rows.ts[of_it]):
                 chosen = of_it[span]
-                found = await self._times_in_span(measurement, rows.take(chosen), asker)
+                try:
+                    found = await self._times_in_span(measurement, rows.take(chosen), asker)
+                except QueryError as error:
+                    self._cannot_ask(error)
+                    continue
                 pairs = zip(rows.ids[chosen].tolist(), rows.ts[chosen].tolist(), strict=True)
                 stored[chosen] = [pair in found for pair in pairs]
         return stored
@@ -172,6 +180,9 @@ class InfluxWriter:
                     found.update((number, each[0]) for each in row.values if each[column] is not None)
         return found
 
+    def _cannot_ask(self, error: QueryError) -> None:
+        _log.warning("writing again what may be stored: InfluxDB does not say whether it is", why=str(error))
+
     async def _place_logs(self, logs: Sequence[tuple[int, LogRecord]], batch: Batch) -> None:
         """Find when each record that is not stored yet is to be written."""
         keys = [influx_logs.key_of(record) for _, record in logs]
@@ -184,7 +195,12 @@ class InfluxWriter:
         if unsure and self._asker is not None:
             times = np.array([record.ts_ns for record in unsure], np.int64)
             nodes = {record.node for record in unsure}
-            for at_ns, held in await influx_logs.held_at(self._asker, self._retention_policy, nodes, times):
+            try:
+                held_there = await influx_logs.held_at(self._asker, self._retention_policy, nodes, times)
+            except QueryError as error:
+                self._cannot_ask(error)
+                held_there = []
+            for at_ns, held in held_there:
                 taken[influx_logs.key_of(held)][at_ns] = influx_logs.identity(held)
         for (position, record), key in zip(logs, keys, strict=True):
             free_ns = influx_logs.place(record, taken[key])

@@ -7,6 +7,7 @@ which each database of the 3.x is one. A query in a body, and one with a retenti
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import httpx
@@ -24,6 +25,10 @@ class Front3:
 
     ``prefix``: of the names of its databases in the 1.x.
     """
+
+    #: A query over more than this is refused, as 3 Core refuses one over too many files; None refuses nothing.
+    most_ns: int | None = None
+    now_ns = 0
 
     def __init__(self, behind: Influxd, prefix: str) -> None:
         assert behind.generation == 1
@@ -58,9 +63,18 @@ class Front3:
         name = request.query["db"]
         if name not in self.api.databases:
             return says(404, error=f"database not found: {name}")
+        if self.most_ns is not None and self._span_ns(request.query["q"]) > self.most_ns:
+            return says(500, error="External error: Query would exceed file limit of 432 parquet files.")
         parameters = {**request.query, "db": self.database(name)}
         found = self._client.get("/query", params=parameters)
         return Response(found.status_code, json.dumps(found.json()).encode())
+
+    def _span_ns(self, query: str) -> int:
+        """How long the time is that a query looks through."""
+        if query.startswith("SHOW"):
+            return 0
+        times = re.search(r"time >= (\d+) AND time < (\d+)", query)
+        return self.now_ns if times is None else min(int(times[2]), self.now_ns) - int(times[1])
 
     def _write(self, request: Request) -> Response:
         name = request.query.get("bucket", "")
