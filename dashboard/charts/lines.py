@@ -1,7 +1,8 @@
 """Line charts over time: one figure, several series, up to two axes, alert bands and notes.
 
-Colours are those of Okabe and Ito, which people who see colours differently tell apart; lines differ in dash, too, once
-the colours repeat. Nothing is drawn on: the page's theme, dark or light, shows through.
+Any two colours differ by more than 20 in CIELAB, also to people who lack a kind of cones (simulated after Machado and
+others, 2009), and each stands out 3 : 1 from white and from the dark theme; a test computes both. Lines differ in dash,
+too, once the colours repeat. Nothing is drawn on: the page's theme, dark or light, shows through.
 """
 
 from __future__ import annotations
@@ -15,19 +16,25 @@ import numpy as np
 import plotly.graph_objects as go
 
 from dashboard.data.traces import labels, with_gaps
+from dashboard.data.units import unit_of
 from dashboard.data.zones import in_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+    import numpy.typing as npt
 
     from dashboard.data.traces import Trace
 
-COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#b8860b", "#7f7f7f")
+COLOURS: Final = ("#336391", "#e37719", "#0fa761", "#af899d", "#964e19", "#9188e9")
+_NEUTRAL: Final = "#7f7f7f"
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 SEVERITY_COLOURS: Final = {"info": "#56b4e9", "warning": "#e69f00", "critical": "#d55e00"}
 #: Most points of one trace: more than a screen has columns.
 MOST_POINTS: Final = 2_000
 _HEIGHT: Final = 380
+#: Of a sample that has no neighbour to draw a line to.
+_ALONE_PX: Final = 5
 #: Of a range without samples at its beginning, and the least that is shown then.
 _MOSTLY_EMPTY: Final = 0.75
 _SHORTEST: Final = timedelta(minutes=1)
@@ -70,11 +77,11 @@ def lines(
 
     Args:
         traces: numbers; words are not drawn here.
-        unit: of the left axis.
+        unit: of the left axis; empty: those of the fields that are drawn on it.
         bands: drawn behind the lines.
         thresholds: horizontal lines.
         second_axis: ``measurement.field`` of what belongs on the right axis.
-        second_unit: of the right axis.
+        second_unit: of the right axis, likewise.
         span: what the time axis shows, with or without samples; from the first sample where there is none for most of
             it; as far as the samples go where it is missing.
         zone: whose wall clock the time axis shows.
@@ -82,15 +89,20 @@ def lines(
     """
     figure = go.Figure()
     drawn = [trace for trace in traces if not trace.is_text]
+    units: tuple[dict[str, None], dict[str, None]] = ({}, {})  # of the left axis and of the right, in order
     for number, (trace, name) in enumerate(zip(drawn, labels(drawn) if drawn else [], strict=True)):
         whole = with_gaps(trace)
         on_second = f"{trace.measurement}.{trace.field}" in second_axis
+        own_unit = (second_unit if on_second else unit) or unit_of(trace.field)
+        (units[1] if on_second else units[0])[own_unit] = None
+        alone = _alone(whole.values)
         figure.add_trace(
             go.Scatter(
                 x=in_zone(whole.times, zone),
                 y=whole.values,
                 name=escaped(name),
-                mode="lines+markers" if len(trace.times) <= 2 else "lines",  # noqa: PLR2004  a line needs two points
+                mode="lines+markers" if alone.any() else "lines",
+                marker={"size": np.where(alone, _ALONE_PX, 0).tolist()} if alone.any() else None,
                 connectgaps=False,
                 yaxis="y2" if on_second else "y",
                 line={
@@ -98,14 +110,14 @@ def lines(
                     "dash": _DASHES[number // len(COLOURS) % len(_DASHES)],
                     "width": 1.6,
                 },
-                hovertemplate="%{y:.6g}" + (f" {escaped(second_unit if on_second else unit)}"),
+                hovertemplate=f"%{{y:.6g}} {escaped(own_unit)}",
             )
         )
     for number, band in enumerate(bands):
         figure.add_vrect(
             x0=_wall(max(band.start, span[0]) if span is not None else band.start, zone),
             x1=_wall(band.stop, zone),
-            fillcolor=SEVERITY_COLOURS.get(band.severity, COLOURS[7]),
+            fillcolor=SEVERITY_COLOURS.get(band.severity, _NEUTRAL),
             opacity=0.14,
             line_width=0,
             layer="below",
@@ -117,7 +129,7 @@ def lines(
     for line in thresholds:
         figure.add_hline(
             y=line.value,
-            line={"color": SEVERITY_COLOURS.get(line.severity, COLOURS[7]), "dash": "dash", "width": 1.5},
+            line={"color": SEVERITY_COLOURS.get(line.severity, _NEUTRAL), "dash": "dash", "width": 1.5},
             annotation_text=escaped(line.text),
             annotation_position="bottom right",
         )
@@ -135,12 +147,12 @@ def lines(
             "automargin": True,
             "range": [_wall(end, zone) for end in _shown(span, drawn)] if span is not None else None,
         },
-        yaxis={"title": {"text": escaped(unit)}, "automargin": True, "zeroline": False},
+        yaxis={"title": {"text": _title(unit, units[0])}, "automargin": True, "zeroline": False},
     )
     if second_axis:
         figure.update_layout(
             yaxis2={
-                "title": {"text": escaped(second_unit)},
+                "title": {"text": _title(second_unit, units[1])},
                 "overlaying": "y",
                 "side": "right",
                 "automargin": True,
@@ -148,6 +160,19 @@ def lines(
             }
         )
     return figure
+
+
+def _alone(values: npt.NDArray[np.float64] | list[str]) -> npt.NDArray[np.bool_]:
+    """Which samples have no neighbour on either side; a line would not show them."""
+    there = np.isfinite(np.asarray(values, np.float64))
+    beside = np.zeros(len(there) + 2, bool)
+    beside[1:-1] = there
+    alone: npt.NDArray[np.bool_] = there & ~beside[:-2] & ~beside[2:]
+    return alone
+
+
+def _title(unit: str, of_fields: Iterable[str]) -> str:
+    return escaped(unit or " · ".join(filter(None, of_fields)))
 
 
 def _shown(span: tuple[datetime, datetime], traces: Sequence[Trace]) -> tuple[datetime, datetime]:

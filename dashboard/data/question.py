@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from dashboard.data.ranges import LAST_HOUR, Range
+from dashboard.data.ranges import LAST_HOUR, Range, step_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: How a window becomes a point; the first keeps peaks and needs no step.
 REDUCED: Final = "least and greatest"
 AGGREGATES: Final = (REDUCED, "mean", "min", "max", "sum", "count", "stddev", "first", "last")
+USUAL_STEP: Final = "1m"
 _TAG: Final = "tag."
 
 Params = dict[str, str | int | float | bool | None]
@@ -43,8 +44,16 @@ class Question:
     second: tuple[str, ...] = ()
     compare: bool = False
 
+    def step(self, points: int | None) -> str:
+        """The width of the windows: as asked for, or wider where that were more than ``points`` points a series."""
+        wanted = self.every or USUAL_STEP
+        if points is None:
+            return wanted
+        start, stop = self.range.instants(datetime.now(UTC))
+        return step_for(wanted, stop - start, points)
+
     def api(self, field: str, *, points: int | None) -> Params:
-        """Parameters of one request; ``points`` None asks for every sample."""
+        """Parameters of one request, for at most ``points`` a series; None asks for all there are."""
         params: Params = {
             "measurement": literal(self.measurement),
             "field": literal(field),
@@ -54,7 +63,7 @@ class Question:
             **{_TAG + name: value for name, value in self.tags},
         }
         if self.fn != REDUCED:
-            params |= {"every": self.every or "1m", "fn": self.fn}
+            params |= {"every": self.step(points), "fn": self.fn}
         elif points is not None:
             params["points"] = points
         return params
@@ -100,7 +109,7 @@ class Question:
                     words += ["--last", self.range.start[1:]]
                 else:
                     words += ["--start", self.range.start, "--stop", self.range.stop]
-                words += ["--every", self.every or "1m", "--fn", self.fn] if self.fn != REDUCED else []
+                words += ["--every", self.step(None), "--fn", self.fn] if self.fn != REDUCED else []
                 lines.append(shlex.join(words))
         return lines
 

@@ -20,6 +20,8 @@ PRESETS: Final = {
 CUSTOM: Final = "Own range"
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SHORTEST: Final = timedelta(seconds=1)
+#: Steps that people read easily, in the order of their length.
+STEPS: Final = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d", "7d", "30d")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,20 @@ def instant(text: str, now: datetime) -> datetime:
         return now - timedelta(seconds=int(text[1:-1]) * _UNITS[text[-1]])
     found = datetime.fromisoformat(text)
     return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def seconds(text: str) -> float | None:
+    """The length of a step such as ``30s`` or ``5m``; None of what only the API can read."""
+    return int(text[:-1]) * _UNITS[text[-1]] if text[-1:] in _UNITS and text[:-1].isdigit() else None
+
+
+def step_for(wanted: str, span: timedelta, points: int) -> str:
+    """``wanted``, or the least of :data:`STEPS` that makes at most so many points of ``span``."""
+    length_s = seconds(wanted)
+    # The first step and the last may be cut, so there is one more of them.
+    if length_s is None or (length_s and span.total_seconds() / length_s + 1 <= points):
+        return wanted
+    return next((step for step in STEPS if span.total_seconds() / (seconds(step) or 1) + 1 <= points), STEPS[-1])
 
 
 def _iso(time: datetime) -> str:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from dashboard.data.traces import Trace
 
 
-def rows_of(traces: Sequence[Trace]) -> pd.DataFrame:
-    """One row a time, newest first; one column a trace, named as in the chart."""
+def rows_of(traces: Sequence[Trace], zone: str = "UTC") -> pd.DataFrame:
+    """One row a time on the clock of ``zone``, newest first; one column a trace, named as in the chart."""
     columns = {}
     for trace, name in zip(traces, labels(traces) if traces else [], strict=True):
-        times = pd.DatetimeIndex(trace.times, tz="UTC")
+        times = pd.DatetimeIndex(trace.times, tz="UTC").tz_convert(zone)
         series = pd.Series(trace.values, index=times, dtype=object if trace.is_text else float)
         columns[name] = series[~series.index.duplicated(keep="last")]
     frame = pd.DataFrame(columns)

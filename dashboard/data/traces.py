@@ -73,8 +73,10 @@ def with_gaps(trace: Trace) -> Trace:
     if isinstance(trace.values, list) or len(trace.times) < 3:  # noqa: PLR2004  two samples say nothing of a cadence
         return trace
     steps = np.diff(trace.times).astype(np.int64)
-    # Pairs of least and greatest come half a window apart: the longer of two neighbours is the cadence.
-    usual = np.median(np.maximum(steps[1:], steps[:-1]))
+    # Pairs of least and greatest come half a window apart: the longer of two neighbours is the cadence; of an even
+    # number the lesser of the middle two, as in a few samples the pause itself would count.
+    longer = np.sort(np.maximum(steps[1:], steps[:-1]))
+    usual = longer[(len(longer) - 1) // 2] if len(longer) > 1 else steps.min()
     after = np.flatnonzero(steps > usual * _GAP) + 1
     if len(after) == 0:
         return trace

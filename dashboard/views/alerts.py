@@ -97,16 +97,16 @@ def _events(alert: Document) -> None:
             {
                 "Time": clock(one["at"], zone),
                 "What": one["change"],
-                "Severity": one["severity"],
-                "Message": one["message"],
                 "By": one["by"] or "hub",
                 "Why": one["why"],
+                "Severity": one["severity"],
+                "Message": one["message"],
             }
             for one in alert["history"]
         ],
         width="stretch",
         hide_index=True,
-        column_config={"Message": st.column_config.TextColumn(width="large")},
+        column_config={"Message": st.column_config.TextColumn(width="medium")},
     )
     if alert["notifications"]:
         st.markdown("**Who was told**")

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from dashboard import fetch
-from dashboard.data.question import AGGREGATES, REDUCED, Question
-from dashboard.data.ranges import CUSTOM, PRESETS, Range, absolute
+from dashboard.data.question import AGGREGATES, REDUCED, USUAL_STEP, Question
+from dashboard.data.ranges import CUSTOM, PRESETS, STEPS, Range, absolute
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dashboard.address import Address
     from dashboard.client import Document
-
-_STEPS = ("1s", "10s", "30s", "1m", "5m", "15m", "1h", "6h", "1d")
-_USUAL_STEP = "1m"
 
 
 def what(asked: Question, known: dict[str, Document], address: Address) -> Question:
@@ -78,8 +75,8 @@ def over(asked: Question, address: Address) -> Question:
     if fn == REDUCED:
         third.selectbox("Step", ["automatic"])
     else:
-        steps = list(dict.fromkeys([*_STEPS, *([asked.every] if asked.every else [])]))
-        every = third.selectbox("Step", steps, key=address.one("every", asked.every or _USUAL_STEP, steps))
+        steps = list(dict.fromkeys([*STEPS, *([asked.every] if asked.every else [])]))
+        every = third.selectbox("Step", steps, key=address.one("every", asked.every or USUAL_STEP, steps))
     right = fourth.multiselect(
         "On the right axis", asked.fields, key=address.many("right axis", asked.second, asked.fields)
     )

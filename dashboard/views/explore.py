@@ -8,6 +8,7 @@ address ─▶ Question ─▶ widgets ─▶ Question ─▶ address
 from __future__ import annotations
 
 import dataclasses
+import math
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,11 @@ from dashboard.address import Address
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.data.alerts import bands, concerning
 from dashboard.data.exports import EXPORTS, export
-from dashboard.data.question import Question, from_page, literal
+from dashboard.data.question import REDUCED, Question, from_page, literal
 from dashboard.data.ranges import Range, absolute, instant
-from dashboard.data.statistics import statistics
+from dashboard.data.statistics import AGGREGATES, of_all
 from dashboard.data.tables import rows_of
 from dashboard.data.traces import Trace, shifted, traces_of
-from dashboard.data.units import unit_of
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import tabs
 from dashboard.session import client, viewer
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dashboard.client import Document, Params
+    from dashboard.data.statistics import Row
 
 _KEY = "explore"
 #: Alerts of more nodes than these would hide the lines.
@@ -75,6 +76,11 @@ def _answer(question: Question) -> None:
     if len(traces) > _MOST_TRACES:
         st.warning(f"{len(traces)} series were found; the first {_MOST_TRACES} are shown. Choose nodes or tags.")
         traces = traces[:_MOST_TRACES]
+    if question.fn != REDUCED and (step := shown.step(MOST_POINTS)) != shown.step(None):
+        st.caption(
+            f"A step of {shown.step(None)} would be more than {MOST_POINTS:,} points: the chart has one of {step}, "
+            "files have each."
+        )
     earlier: list[Trace] = []
     if question.compare:
         before = dataclasses.replace(shown, range=question.range.before(now))
@@ -89,15 +95,38 @@ def _answer(question: Question) -> None:
         ["Table", "Statistics", "Download", "As a query"], "tabs of explore"
     )
     if in_table:
-        table.dataframe(rows_of(traces), width="stretch", hide_index=True)
+        table.dataframe(rows_of(traces, zone_or_utc(st.context.timezone)), width="stretch", hide_index=True)
+        table.caption("The points of the chart. *Download* has every sample.")
     if in_figures:
-        figures.dataframe(statistics([*traces, *earlier]), width="stretch", hide_index=True)
+        with figures:
+            _statistics(shown, now)
     if in_files:
         with files:
             _downloads(question)
     if in_query:
         with query:
             _queries(question)
+
+
+def _statistics(question: Question, now: datetime) -> None:
+    """Of every sample, whatever the chart makes of them."""
+    asked = [(question, "")]
+    if question.compare:
+        asked.append((dataclasses.replace(question, range=question.range.before(now)), "period=before"))
+    rows = [row for one, period in asked for row in _of_all(one, period, now)]
+    st.dataframe(rows, width="stretch", hide_index=True)
+    st.caption("Of every sample of the range.")
+
+
+def _of_all(question: Question, period: str, now: datetime) -> list[Row]:
+    start, stop = question.range.instants(now)
+    # As wide as the range: one window, or two where it lies across their border.
+    every = f"{math.ceil((stop - start).total_seconds())}s"
+    askings = {fn: dataclasses.replace(question, fn=fn, every=every).requests(points=None) for fn in AGGREGATES}
+    fetch.ahead(fetch.of_table(params) for each in askings.values() for params in each)
+    found = {fn: [trace for params in each for trace in traces_of(fetch.table(params))] for fn, each in askings.items()}
+    rows = of_all(found)[:_MOST_TRACES]
+    return [{**row, "Series": f"{row['Series']} {period}".rstrip()} for row in rows]
 
 
 def _within_reason(question: Question) -> Question:
@@ -121,12 +150,9 @@ def _traces(question: Question) -> list[Trace]:
 
 
 def _chart(question: Question, traces: Sequence[Trace], now: datetime) -> None:
-    left = [field for field in question.fields if field not in question.second]
     figure = lines(
         traces,
-        unit=_unit(left),
         second_axis={f"{question.measurement}.{field}" for field in question.second},
-        second_unit=_unit(question.second),
         bands=bands(_alerts(question, {trace.node for trace in traces})),
         span=question.range.instants(now),
         zone=zone_or_utc(st.context.timezone),
@@ -216,8 +242,3 @@ def _queries(question: Question) -> None:
     st.write("Over HTTP:")
     st.code("\n".join(question.curl(client().url)), language="shell")
     st.write("The address of this page shows this view to everybody who may see it.")
-
-
-def _unit(fields: Sequence[str]) -> str:
-    units = {unit_of(field) for field in fields}
-    return units.pop() if len(units) == 1 else ""

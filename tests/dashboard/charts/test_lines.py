@@ -38,9 +38,14 @@ def test_missing_numbers_are_not_drawn_across() -> None:
     assert np.isnan(line.y).tolist() == [False, True, False]
 
 
-def test_one_or_two_samples_are_seen() -> None:
+def test_a_sample_without_neighbours_is_seen() -> None:
     assert drawn(trace([1]))["data"][0]["mode"] == "lines+markers"
     assert drawn(trace([1, 2, 3]))["data"][0]["mode"] == "lines"
+    (line,) = drawn(trace([1.0] * 12, *range(10), 100, 101))["data"]
+    assert line["mode"] == "lines"
+    (line,) = drawn(trace([1.0] * 11, *range(10), 100))["data"]
+    assert line["mode"] == "lines+markers"
+    assert np.flatnonzero(line["marker"]["size"]).tolist() == [11]  # behind the gap
 
 
 def test_nothing_is_an_empty_chart() -> None:
@@ -56,6 +61,14 @@ def test_the_unit_stands_on_the_axis_and_beside_the_value() -> None:
     assert figure["layout"]["yaxis"]["title"]["text"] == "°C"
     assert figure["data"][0]["hovertemplate"].endswith(" °C")
     assert "yaxis2" not in figure["layout"]
+
+
+def test_where_no_unit_is_given_the_axis_has_those_of_its_fields_and_each_line_its_own() -> None:
+    figure = drawn(trace([1], field="usage"), trace([2], field="temperature_c"), trace([3], field="load1"))
+    assert figure["layout"]["yaxis"]["title"]["text"] == "% · °C"
+    assert [line["hovertemplate"] for line in figure["data"]] == ["%{y:.6g} %", "%{y:.6g} °C", "%{y:.6g} "]
+    beside = drawn(trace([1]), trace([2], field="temperature_c"), second_axis={"cpu.temperature_c"})
+    assert [beside["layout"][axis]["title"]["text"] for axis in ("yaxis", "yaxis2")] == ["%", "°C"]
 
 
 def test_a_field_can_have_the_second_axis_with_its_own_unit() -> None:

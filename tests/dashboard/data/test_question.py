@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shlex
+from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.data.question import AGGREGATES, REDUCED, Question, from_page, literal
-from dashboard.data.ranges import LAST_HOUR, PRESETS, Range
+from dashboard.data.ranges import LAST_HOUR, PRESETS, STEPS, Range, seconds
 
 HOSTILE = "$(reboot) `id` 'x' \"y\" ; rm -rf / & | < > * ? [a] é \\ \n {n}"
 NAMES = st.text(min_size=1, max_size=12)
@@ -122,3 +123,12 @@ def test_command_lines_are_one_a_field_and_node_and_say_own_ranges() -> None:
     lines = Question("cpu", ("a", "b"), ("n1", "n2"), range=own).command()
     assert len(lines) == 4
     assert lines[0] == ("iothub query cpu.a --node n1 --start 2026-01-01T00:00:00Z --stop 2026-01-02T00:00:00Z")
+
+
+@given(st.sampled_from(STEPS), st.sampled_from(sorted(PRESETS.values())))
+def test_a_chart_never_has_more_than_its_points_of_an_aggregate(every: str, start: str) -> None:
+    asked = Question("cpu", ("usage",), range=Range(start), fn="mean", every=every)
+    (params,) = asked.requests(points=2_000)
+    begin, end = asked.range.instants(datetime.now(UTC))
+    assert (end - begin).total_seconds() / (seconds(str(params["every"])) or 0) <= 2_000
+    assert asked.requests(points=None)[0]["every"] == every

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dashboard.data.ranges import PRESETS, Range, absolute, instant
+from dashboard.data.ranges import PRESETS, Range, absolute, instant, step_for
 
 NOW = datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -66,3 +66,20 @@ def test_moving_on_stops_at_now() -> None:
 
 def test_a_range_is_at_least_a_second_long_and_written_in_utc() -> None:
     assert absolute(NOW, NOW) == Range("2026-03-29T12:00:00.000Z", "2026-03-29T12:00:01.000Z")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "span", "step"),
+    [
+        ("1m", timedelta(hours=1), "1m"),
+        ("1s", timedelta(hours=1), "10s"),
+        ("1s", timedelta(days=30), "1h"),
+        ("1s", timedelta(days=365), "6h"),
+        ("90s", timedelta(hours=1), "90s"),
+        ("1h30m", timedelta(days=3650), "1h30m"),
+    ],
+)
+def test_a_step_is_widened_where_it_would_make_more_points_than_a_chart_has(
+    wanted: str, span: timedelta, step: str
+) -> None:
+    assert step_for(wanted, span, 2_000) == step

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dashboard.data.hexdump import hexdump
 from dashboard.data.metrics import Reading, figures
-from dashboard.data.statistics import statistics
+from dashboard.data.statistics import AGGREGATES, of_all
 from dashboard.data.tables import rows_of
 from dashboard.data.times import ago, clock, duration
 from dashboard.data.units import unit_of
 from dashboard.data.zones import in_zone, zone_or_utc
 from tests.support.answers import times, trace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dashboard.data.traces import Trace
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -113,27 +121,51 @@ def test_what_is_left_out_is_said() -> None:
 # -- statistics and tables ---------------------------------------------------------------------------------------------
 
 
-def test_statistics_of_numbers_leave_out_what_is_missing() -> None:
-    (row,) = statistics([trace([1.0, float("nan"), 3.0])])
+def windows(*parts: list[float]) -> dict[str, list[Trace]]:
+    """What the API says of a series of which each part lies in a window of its own; of one sample no deviation."""
+    filled = [(number, np.array(part)) for number, part in enumerate(parts) if part]
+    calculated: dict[str, Callable[[np.ndarray[Any, Any]], float]] = {
+        "count": len,
+        "last": lambda part: part[-1],
+        "mean": np.mean,
+        "min": np.min,
+        "max": np.max,
+        "stddev": lambda part: np.std(part, ddof=1),
+    }
+    found = {}
+    for fn, of in calculated.items():
+        shown = [(number, of(part)) for number, part in filled if fn != "stddev" or len(part) > 1]
+        found[fn] = [trace([value for _, value in shown], *(number for number, _ in shown))] if shown else []
+    return found
+
+
+_numbers = st.lists(st.floats(-1e6, 1e6), max_size=20)
+
+
+@given(_numbers, _numbers)
+def test_statistics_are_of_every_sample_wherever_the_windows_part_them(before: list[float], after: list[float]) -> None:
+    everything = [*before, *after]
+    rows = of_all(windows(before, after))
+    if not everything:
+        assert rows == []
+        return
+    (row,) = rows
     assert row == {
         "Series": "dev1 cpu.usage",
-        "Points": 3,
-        "Least": 1.0,
-        "Mean": 2.0,
-        "Greatest": 3.0,
-        "Deviation": pytest.approx(2**0.5),
-        "Last": 3.0,
+        "Samples": len(everything),
+        "Least": min(everything),
+        "Mean": pytest.approx(np.mean(everything), abs=1e-6),
+        "Greatest": max(everything),
+        "Deviation": pytest.approx(np.std(everything, ddof=1) if len(everything) > 1 else 0.0, abs=1e-3),
+        "Last": everything[-1],
     }
 
 
-def test_one_sample_deviates_from_nothing() -> None:
-    assert statistics([trace([5.0])])[0]["Deviation"] == 0.0
-
-
 def test_of_nothing_and_of_words_little_can_be_said() -> None:
-    assert statistics([]) == []
-    assert statistics([trace([float("nan")])]) == [{"Series": "dev1 cpu.usage", "Points": 1}]
-    assert statistics([trace(["open", "shut"])])[0]["Last"] == "shut"
+    nothing: dict[str, list[Trace]] = {fn: [] for fn in AGGREGATES}
+    assert of_all(nothing) == []
+    words = nothing | {"count": [trace([2.0], 0)], "last": [trace(["open"], 0)]}
+    assert of_all(words) == [{"Series": "dev1 cpu.usage", "Samples": 2, "Last": "open"}]
 
 
 def test_tables_have_a_row_a_time_newest_first_and_a_column_a_trace() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import numpy as np
+import pytest
 
 from dashboard.data.traces import labels, shifted, traces_of, with_gaps
 from tests.support.answers import T0, table, times, trace
@@ -62,6 +63,15 @@ def test_a_long_pause_is_a_gap() -> None:
     assert whole.times[10] == T0 + np.timedelta64(54_500, "ms")
     assert np.all(np.diff(whole.times) > np.timedelta64(0))
     assert len(whole.values) == len(whole.times) == 21
+
+
+@pytest.mark.parametrize(
+    ("seconds", "after"),
+    [((0, 10, 1000), 2), ((0, 990, 1000), 1), ((0, 10, 20, 1000), 3), ((0, 500, 510, 520), 1)],
+)
+def test_a_pause_is_a_gap_also_between_few_samples(seconds: tuple[float, ...], after: int) -> None:
+    whole = with_gaps(trace([1.0] * len(seconds), *seconds))
+    assert np.flatnonzero(np.isnan(np.asarray(whole.values))).tolist() == [after]
 
 
 def test_a_steady_series_has_no_gap_and_is_the_same_object() -> None:
