@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hub.store.influx_query import Asker
     from hub.store.influxql import Row, TagSet
 
-    #: Measurement and field as InfluxDB holds them, and kind.
+    #: Measurement, field, and kind.
     _Field = tuple[str, str, FieldKind]
 
 _KINDS: Final = {
@@ -113,11 +113,11 @@ async def load(asker: Asker, catalog: InfluxCatalog, retention_policy: str, floo
     """
     known = await _fields(asker)
     try:
-        await _load(asker, catalog, retention_policy, known, floor_ns, floor_ns)
+        await _load(asker, catalog, retention_policy, known, floor_ns=floor_ns, since_ns=floor_ns)
     except QueryError as error:
         _log.warning("InfluxDB does not look through all that it holds: asking for the last days", why=str(error))
         for measurement, fields in groupby(sorted(known), key=itemgetter(0)):
-            why = await _load_newest(asker, catalog, retention_policy, list(fields), floor_ns, now_ns)
+            why = await _load_newest(asker, catalog, retention_policy, list(fields), floor_ns=floor_ns, now_ns=now_ns)
             if why:
                 _log.error("series are unknown until they send again", measurement=measurement, why=why)
 
@@ -182,13 +182,14 @@ async def _field_keys(asker: Asker) -> dict[tuple[str, str], set[str]]:
 
 
 async def _load_newest(
-    asker: Asker, catalog: InfluxCatalog, retention_policy: str, fields: Sequence[_Field], floor_ns: int, now_ns: int
+    asker: Asker, catalog: InfluxCatalog, retention_policy: str, fields: Sequence[_Field], *, floor_ns: int, now_ns: int
 ) -> str:
     """Fetch what is known of the last days; why not, or empty."""
     why = ""
     for back_ns in SHORTER_NS:
+        since_ns = max(floor_ns, now_ns - back_ns)
         try:
-            await _load(asker, catalog, retention_policy, fields, floor_ns, max(floor_ns, now_ns - back_ns))
+            await _load(asker, catalog, retention_policy, fields, floor_ns=floor_ns, since_ns=since_ns)
         except QueryError as error:
             why = str(error)
         else:
@@ -197,7 +198,13 @@ async def _load_newest(
 
 
 async def _load(
-    asker: Asker, catalog: InfluxCatalog, retention_policy: str, fields: Sequence[_Field], floor_ns: int, since_ns: int
+    asker: Asker,
+    catalog: InfluxCatalog,
+    retention_policy: str,
+    fields: Sequence[_Field],
+    *,
+    floor_ns: int,
+    since_ns: int,
 ) -> None:
     """Fetch the series with samples since ``since_ns``; they begin at ``floor_ns`` where that is earlier."""
     ends = f"FROM {{}} WHERE {during(since_ns, MAX_NS)} GROUP BY *"
@@ -214,7 +221,7 @@ async def _load(
         rows = [row for row in last if NODE_TAG in row.tags and row.values and _is_of(kind, row.values[0][1])]
         begins = {row.tag_set: row.values[0][0] for each in first for row in each if row.values}
         begin = [begins.get(row.tag_set, floor_ns) for row in rows]
-        _adopt(catalog, original_name(measurement), original_name(name), kind, rows, begin)
+        _adopt(catalog, (original_name(measurement), original_name(name), kind), rows, begin)
 
 
 def _kind(kinds: set[str]) -> FieldKind:
@@ -236,12 +243,11 @@ async def _fields(asker: Asker) -> list[_Field]:
     return found
 
 
-def _adopt(
-    catalog: InfluxCatalog, measurement: str, name: str, kind: FieldKind, rows: Sequence[Row], begin: Sequence[int]
-) -> None:
+def _adopt(catalog: InfluxCatalog, field_: _Field, rows: Sequence[Row], begin: Sequence[int]) -> None:
     """``rows``: the last sample of each series; ``begin``: when each begins."""
     if not rows:
         return
+    measurement, name, kind = field_
     code = KINDS.index(kind)
     ids = _ids(catalog.id_of(key_of_tags(measurement, row.tag_set), name, code) for row in rows)
     values = [row.values[0][1] for row in rows]

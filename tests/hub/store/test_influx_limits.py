@@ -20,7 +20,6 @@ from wire.point import SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hub.store.base import Store
 
@@ -72,9 +71,7 @@ def test_a_server_that_does_not_show_many_series_takes_data_all_the_same(strict:
     )
 
 
-def test_a_server_that_looks_at_three_days_alone_shows_the_newest_series_and_takes_data(
-    influxd: Influxd, tmp_path: Path
-) -> None:
+def test_a_server_that_looks_at_three_days_alone_shows_the_newest_series_and_takes_data(influxd: Influxd) -> None:
     if influxd.generation > 1:
         pytest.skip("a 1.x stands behind what looks like a 3.x")
     front = Front3(influxd, "limited3-")
