@@ -48,7 +48,11 @@ _BOUNDS: Final = frozenset({"greater_than", "greater_than_equal", "less_than", "
 
 def explain(model: type[BaseModel], error: ValidationError, layers: Layers) -> list[Problem]:
     """One problem for each fault in ``error``, with the place it was written at."""
-    return [_problem(model, details, layers) for details in error.errors(include_url=False, include_context=True)]
+    found = error.errors(include_url=False, include_context=True)
+    inside = {details["loc"][:depth] for details in found for depth in range(len(details["loc"]))}
+    # A list all of whose elements are wrong is called empty, too.
+    real = [details for details in found if details["type"] != "too_short" or details["loc"] not in inside]
+    return [_problem(model, details, layers) for details in real]
 
 
 def booleans_as_numbers(model: type[BaseModel], layers: Layers) -> list[Problem]:
@@ -88,11 +92,18 @@ def _from_pydantic(model: type[BaseModel], details: ErrorDetails) -> str:
     if details["type"] in _BOUNDS:
         return _range(_field(model, details["loc"]), details)
     if details["type"] in {"enum", "literal_error"}:
-        expected = str(details["ctx"]["expected"])
+        expected = str(details["ctx"]["expected"]).replace("True", "true").replace("False", "false")
         allowed = re.findall(r"'([^']*)'", expected)
         near = difflib.get_close_matches(str(details["input"]).lower(), allowed, n=1)
         return f"must be {expected}" + (f"; did you mean {near[0]!r}?" if near else "")
+    if details["type"] in {"too_short", "too_long"}:
+        return _length(details["ctx"])
     return details["msg"].removeprefix("Value error, ")
+
+
+def _length(limits: dict[str, Any]) -> str:
+    end, number = ("least", limits["min_length"]) if "min_length" in limits else ("most", limits["max_length"])
+    return f"must have at {end} {number} element{'' if number == 1 else 's'}"
 
 
 def _range(field: FieldInfo | None, details: ErrorDetails) -> str:

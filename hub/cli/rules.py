@@ -88,8 +88,8 @@ def check(
     from dataclasses import asdict
 
     from hub.cli.output import print_json
-    from hub.rules.check import read_tests, run_test
-    from hub.rules.files import read_rules, rules_file
+    from hub.rules.check import read_all, run_test
+    from hub.rules.files import rules_file
 
     settings = options(context).settings()
     path = file or rules_file(settings)
@@ -98,8 +98,8 @@ def check(
             raise CliError(f"there is no file {path}", USAGE)
         print(f"There is no rules file yet ({path}): the rules that come with iothub hold.")
         return
-    entries = read_rules(path, shipped=settings.rules.shipped)
-    results = [run_test(test, entries) for test in read_tests(path)]
+    entries, tests = read_all(path, shipped=settings.rules.shipped)
+    results = [run_test(test, entries) for test in tests]
     if as_json:
         print_json([asdict(result) for result in results])
     else:

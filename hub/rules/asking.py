@@ -67,7 +67,12 @@ MetricText = Annotated[str, AfterValidator(_metric)]
 
 def _absent(given: object) -> object:
     """Seconds, or ``auto``: see :mod:`hub.rules.cadence`."""
-    return given if given == "auto" else parse_duration(given)
+    if given == "auto":
+        return given
+    try:
+        return parse_duration(given)
+    except ValueError as error:
+        raise ValueError(f'{error}, or "auto"') from error
 
 
 Absent = Annotated[Literal["auto"] | Positive, BeforeValidator(_absent)]

@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from hub.rules.durations import duration_text
 from hub.rules.events import EventKind, Severity
-from hub.rules.files import rule_set
+from hub.rules.files import read_rules, rule_set
 from hub.rules.metric import parse_metric
 from hub.rules.model import RuleSet
 from hub.rules.part import Finite, Part, Positive
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from hub.rules.events import RuleEvent
     from hub.rules.files import Entry
+    from wire.errors import Problem
     from wire.point import Value
 
 #: A moment like any other: tests must not depend on when they run.
@@ -157,6 +158,28 @@ def read_tests(path: Path) -> tuple[RuleTest, ...]:
     return _tests(layers)
 
 
+def read_all(path: Path, *, shipped: bool = True) -> tuple[dict[str, Entry], tuple[RuleTest, ...]]:
+    """The rules in force with this file, and its tests.
+
+    Raises:
+        SettingsError: with every fault of either.
+    """
+    problems: list[Problem] = []
+    entries: dict[str, Entry] = {}
+    tests: tuple[RuleTest, ...] = ()
+    try:
+        entries = read_rules(path, shipped=shipped)
+    except SettingsError as error:
+        problems += error.problems
+    try:
+        tests = read_tests(path)
+    except SettingsError as error:
+        problems += [each for each in error.problems if each not in problems]
+    if problems:
+        raise SettingsError(problems)
+    return entries, tests
+
+
 def parse_tests(values: Mapping[str, Any], source: str = "body") -> tuple[RuleTest, ...]:
     """As :func:`read_tests`, from a request."""
     layers = Layers()
@@ -202,4 +225,4 @@ def _faults(expected: tuple[Expected, ...], events: list[RuleEvent]) -> Iterator
         yield f"not expected: {event.kind} {event.severity} at {at} on {where}: {event.message}"
 
 
-__all__ = ["Checked", "RuleTest", "parse_tests", "read_tests", "run_test"]
+__all__ = ["Checked", "RuleTest", "parse_tests", "read_all", "read_tests", "run_test"]

@@ -99,9 +99,10 @@ class Moments:
         return self._centre + self._offset()
 
     def squares(self, samples: Samples) -> float:
-        """Sum of the squared distances from the mean."""
+        """Sum of the squared distances from the mean; exact where those from a sample are whole numbers."""
         self._come_near(samples)
-        return max(0.0, self._squares.value() - self._about_centre())
+        apart = self._apart.value()
+        return max(0.0, self.count * self._squares.value() - apart * apart) / self.count
 
     # -- private -----------------------------------------------------------------------------------------------------
 
@@ -122,16 +123,12 @@ class Moments:
         """From the centre to the mean."""
         return self._apart.value() / self.count
 
-    def _about_centre(self) -> float:
-        """The part of the squares that is the centre's distance from the mean."""
-        apart = self._apart.value()
-        return apart * (apart / self.count)  # its square might overflow
-
     def _come_near(self, samples: Samples) -> None:
         """Move the centre where it is so far from the mean that the difference of squares would lose digits."""
         for _ in range(_MOVES):
-            about_centre = self._about_centre()
-            if about_centre <= _FAR * (self._squares.value() - about_centre):
+            apart = self._apart.value()
+            about_centre = apart * apart
+            if about_centre <= _FAR * (self.count * self._squares.value() - about_centre):
                 return
             self._move(samples)
 

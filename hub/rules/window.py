@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: A window holds no more samples than this; the oldest leave early.
 MAX_SAMPLES: Final = 100_000
-#: Squares of larger values would overflow: while there are any, all is computed anew each time.
-_HUGE: Final = 1e150
+#: Squares of sums of larger values would overflow: while there are any, all is computed anew each time.
+_HUGE: Final = 1e140
 #: Share of the window that the samples must span before a line means anything.
 _SPAN: Final = 0.5
 _LEAST: Final = {Fn.STDDEV: 2, Fn.DELTA: 2, Fn.RATE: 2, Fn.SLOPE: 2, Fn.PREDICT: 2}

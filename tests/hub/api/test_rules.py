@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING
 
 from hub.nodes.callers import Role, Scope
+from hub.rules.check import run_test
 from tests.support.rulesapi import with_rules
 from wire.point import NS_PER_S, Point, SeriesKey
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
+    import pytest
+
     from hub.rules.book import RuleBook
+    from hub.rules.check import Checked, RuleTest
+    from hub.rules.files import Entry
     from tests.support.api import Api
 
 HOT = {"metric": "room.temperature", "above": {"warning": 30}, "for": "1m"}
@@ -158,3 +164,23 @@ def test_a_file_that_was_edited_by_hand_is_read_again(tmp_path: Path) -> None:
         assert "hot" in book.entries
 
     scenario(tmp_path, body)
+
+
+def test_tests_of_rules_run_beside_the_hub_not_in_its_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = []
+
+    def noted(test: RuleTest, entries: Mapping[str, Entry]) -> Checked:
+        threads.append(threading.current_thread())
+        return run_test(test, entries)
+
+    monkeypatch.setattr("hub.api.rules.run_test", noted)
+
+    async def body(api: Api, _book: RuleBook) -> None:
+        series = [{"metric": "room.temperature", "values": "20x3"}]
+        test = {"name": "calm", "rule": "hot", "series": series, "expect": []}
+        answer = await api.http.post("/api/v1/rules/check", json={"rules": {"hot": HOT}, "tests": [test]})
+        assert answer.json()["passed"] == 1
+
+    scenario(tmp_path, body)
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()

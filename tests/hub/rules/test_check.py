@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hub.rules.check import read_tests, run_test
+from hub.rules.check import read_all, read_tests, run_test
 from hub.rules.files import read_rules
 from wire.errors import SettingsError
 
@@ -109,6 +109,14 @@ def test_a_wrong_test_is_named_with_its_place(tmp_path: Path) -> None:
         read_tests(path)
     assert ":4: tests[0].series[0]: must be measurement.field" in str(caught.value)
     assert ":5: tests[0].expect[0].kind = 'fires': must be 'pending'" in str(caught.value)
+
+
+def test_faults_of_rules_and_of_tests_are_told_together(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.a]\nmetric = "a"\n[[tests]]\nname = "t"\nrule = "a"\nseries = []\nexpect = []\n')
+    with pytest.raises(SettingsError) as caught:
+        read_all(path)
+    assert [problem.key for problem in caught.value.problems] == ["rules.a.metric", "tests[0].series"]
 
 
 def test_a_rule_that_is_not_there_fails_the_test(tmp_path: Path) -> None:

@@ -50,7 +50,11 @@ GOOD = 'metric = "a.b"\nabove = 3'
         (GOOD + '\nmute = [{days = "someday"}]', "5: rules.r.mute[0].days"),
         (GOOD + '\nmute = [{zone = "Mars"}]', "5: rules.r.mute[0].zone = 'Mars': must be a time zone"),
         ('metric = "a.b"\nabsent = "never"', "4: rules.r.absent = 'never': a duration is"),
+        ('metric = "a.b"\nabsent = "never"', '1h30m, 7d, or "auto"'),
         ('metric = "a.b"\nabsent = "0s"', "4: rules.r.absent"),
+        ('metric = "a.b"\nchanged = false', "4: rules.r.changed = false: must be true"),
+        ('metric = "a.b"\noutside = [1, 2, 3]', "4: rules.r.outside: must have at most 2 elements"),
+        ("any = []", "3: rules.r.any: must have at least 1 element"),
         ('all = [{metric = "a.*", above = 3}]', "in all and any a metric is one measurement.field"),
         ('all = [{metric = "a.b", above = 3}]\nabove = 3', "above belongs into the conditions of all"),
         ('all = [{metric = "a.b", above = 3}]\nany = [{metric = "a.b", above = 3}]', "has all and any"),
@@ -71,6 +75,14 @@ def test_all_faults_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         read_rules(path)
     assert [problem.line for problem in caught.value.problems] == [2, 4, 5]
+
+
+def test_a_list_whose_only_element_is_wrong_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text('[rules.a]\nany = [{ metric = "a", above = 3 }]\n')
+    with pytest.raises(SettingsError) as caught:
+        read_rules(path)
+    assert [problem.key for problem in caught.value.problems] == ["rules.a.any[0].metric"]
 
 
 @pytest.mark.parametrize("name", ["a b", ".hidden", "a/b", "x" * 65])
