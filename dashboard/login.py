@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import html
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -109,7 +110,7 @@ class Login:
         return self._gone("")
 
     def _gone(self, said: str) -> Response:
-        text = f'<p class="wrong">{said}</p>' if said else ""
+        text = f'<p class="wrong">{html.escape(said)}</p>' if said else ""
         answer = HTMLResponse(
             document("Signed out", f'<h1>Signed out</h1>{text}<p><a href="/login">Log in again</a></p>')
         )

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from dashboard.client import Client
+from dashboard.errors import Refused
 from dashboard.gate import Gate
 from dashboard.identity import COOKIE, Identities
 from dashboard.login import Login
@@ -101,12 +102,51 @@ def test_a_form_of_another_site_logs_nobody_in(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)"]
+    "wanted",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "///evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "/\t/evil.example",
+        "/\r\nLocation: https://evil.example",
+        " //evil.example",
+        "javascript:alert(1)",
+    ],
 )
 def test_a_link_cannot_lead_to_another_site_after_the_login(tmp_path: Path, wanted: str) -> None:
     async def visit(browser: httpx.AsyncClient, _: Api) -> None:
         logged_in = await log_in(browser, PASSWORD, wanted)
         assert logged_in.headers["location"] == "/"
+
+    visiting(tmp_path, visit)
+
+
+def test_a_session_that_somebody_planted_is_not_the_one_that_is_logged_in(tmp_path: Path) -> None:
+    async def visit(browser: httpx.AsyncClient, api: Api) -> None:
+        planted = "iothub_" + 43 * "A"
+        browser.cookies.set(COOKIE, planted, domain="dash", path="/")
+        answer = await log_in(browser, PASSWORD)
+        (given,) = [each for each in answer.headers.get_list("set-cookie") if each.startswith(COOKIE + "=iothub_")]
+        assert planted not in given
+        assert "HttpOnly" in given
+        held = {"Authorization": f"Bearer {planted}"}
+        assert (await api.anyone.get("/api/v1/token", headers=held)).status_code == 401
+
+    visiting(tmp_path, visit)
+
+
+def test_what_the_hub_says_of_a_logout_is_shown_as_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise Refused("<script>alert(1)</script>", 503)
+
+    async def visit(browser: httpx.AsyncClient, _: Api) -> None:
+        await log_in(browser, PASSWORD)
+        monkeypatch.setattr(Client, "delete", refuse)
+        said = (await browser.post("/logout")).text
+        assert "&lt;script&gt;" in said
+        assert "<script>" not in said
 
     visiting(tmp_path, visit)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import Route
@@ -24,6 +24,7 @@ from starlette.routing import Route
 from hub.api.server import serve
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
 
     from starlette.requests import Request
@@ -46,6 +47,25 @@ def sign(claims: dict[str, Any], *, kid: str = "one", name: str = "issuer") -> s
 def jwk(kid: str = "one", name: str = "issuer") -> dict[str, Any]:
     public = jwt.algorithms.RSAAlgorithm.to_jwk(key(name).public_key(), as_dict=True)
     return {**public, "kid": kid, "use": "sig", "alg": "RS256"}
+
+
+@cache
+def other_key(algorithm: str) -> ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey:
+    """One for ES256 or EdDSA."""
+    return ec.generate_private_key(ec.SECP256R1()) if algorithm == "ES256" else ed25519.Ed25519PrivateKey.generate()
+
+
+def sign_by(algorithm: str, claims: dict[str, Any], *, kid: str = "one") -> str:
+    return jwt.encode(claims, other_key(algorithm), algorithm=algorithm, headers={"kid": kid})
+
+
+def jwk_of(algorithm: str, kid: str = "one") -> dict[str, Any]:
+    made = other_key(algorithm)
+    if isinstance(made, ec.EllipticCurvePrivateKey):
+        public = jwt.algorithms.ECAlgorithm.to_jwk(made.public_key(), as_dict=True)
+    else:
+        public = jwt.algorithms.OKPAlgorithm.to_jwk(made.public_key(), as_dict=True)
+    return {**public, "kid": kid, "use": "sig"}
 
 
 @dataclass
@@ -96,8 +116,8 @@ def challenge(verifier: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def running_issuer() -> AsyncIterator[Issuer]:
-    """Serve one, on a free port."""
+async def running_issuer(tls: ssl.SSLContext | None = None) -> AsyncIterator[Issuer]:
+    """Serve one, on a free port; with ``tls`` by https."""
     issuer = Issuer()
 
     async def answer(request: Request) -> Response:
@@ -122,7 +142,7 @@ async def running_issuer() -> AsyncIterator[Issuer]:
         Route(path, answer, methods=["GET", "POST"])
         for path in ("/authorize", "/token", "/keys", "/.well-known/openid-configuration")
     ]
-    async with serve(Starlette(routes=routes), "127.0.0.1", 0, stop_within_s=1) as served:
+    async with serve(Starlette(routes=routes), "127.0.0.1", 0, stop_within_s=1, tls=tls) as served:
         issuer.url = served.url
         yield issuer
 
