@@ -14,8 +14,10 @@ from pyarrow import csv, parquet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: Spreadsheets run text that starts with one of these as a formula.
-_FORMULA: Final = r"^[=+\-@\t\r]"
+#: Spreadsheets run text that starts with one of these as a formula (OWASP: CSV injection); the last are full-width.
+_FORMULA: Final = "^[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]"
+#: Of a file's name; what is longer, some systems cannot save.
+_LONGEST_NAME: Final = 100
 _QUOTE: Final = pa.scalar("'")
 _EMPTY: Final = pa.scalar("")
 
@@ -47,6 +49,12 @@ def export(name: str, tables: Sequence[pa.Table]) -> bytes:
         with pa.ipc.new_file(sink, whole.schema) as writer:
             writer.write_table(whole)
     return sink.getvalue()
+
+
+def file_name(title: str, ending: str) -> str:
+    """A name for a file about ``title``, which devices may have chosen: it leads to no folder and hides nothing."""
+    plain = re.sub(r"[^\w.-]+", "_", title)[:_LONGEST_NAME].lstrip(".-")
+    return f"{(plain.strip('._') and plain) or 'values'}.{ending}"
 
 
 def _joined(tables: Sequence[pa.Table]) -> pa.Table:

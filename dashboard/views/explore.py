@@ -20,7 +20,7 @@ from dashboard import fetch
 from dashboard.address import Address
 from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.data.alerts import bands, concerning
-from dashboard.data.exports import EXPORTS, export
+from dashboard.data.exports import EXPORTS, export, file_name
 from dashboard.data.question import REDUCED, Question, from_page, literal
 from dashboard.data.ranges import Range, absolute, instant
 from dashboard.data.statistics import AGGREGATES, of_all
@@ -223,7 +223,7 @@ def _downloads(question: Question) -> None:
         column.download_button(
             name,
             data=partial(_file, name, question, viewer().token),
-            file_name=f"{question.measurement}.{about.ending}",
+            file_name=file_name(question.measurement, about.ending),
             mime=about.media,
             icon=":material/download:",
             width="stretch",

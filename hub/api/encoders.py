@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hub.store.base import Frame, Query
 
 _ROWS: Final = 5000
-#: Spreadsheets run text that starts with one of these as a formula.
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: Spreadsheets run text that starts with one of these as a formula (OWASP: CSV injection); the last are full-width.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _NEEDS_QUOTES: Final = re.compile(r'[",\r\n]')
 
 

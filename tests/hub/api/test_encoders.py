@@ -118,7 +118,9 @@ def test_csv_has_a_column_for_each_tag_of_any_series() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff201"]
+)
 def test_csv_gives_no_spreadsheet_a_formula(text: str) -> None:
     hostile = frame([text], kind=FieldKind.TEXT, node="-dev", x=text)
     (row,) = rows(RAW, hostile)[1:]
