@@ -207,37 +207,6 @@ def test_a_silence_needs_a_reason() -> None:
 
 
 @pytest.mark.usefixtures("as_admin")
-def test_a_rule_is_listed_and_its_threshold_can_be_moved() -> None:
-    app = page("rules", rule="hot")
-    assert "hot" in app.dataframe[0].value["Rule"].tolist()
-    (slider,) = app.slider
-    assert slider.value == 30.0
-    fired = next(one.value for one in app.metric if one.label == "Would have fired")
-    assert fired == "1 ×"
-    slider.set_value(100.0).run()
-    assert not app.exception
-    assert next(one.value for one in app.metric if one.label == "Would have fired") == "0 ×"
-
-
-@pytest.mark.usefixtures("as_admin")
-def test_a_threshold_moved_past_the_next_severity_is_refused_in_words() -> None:
-    app = page("rules", rule="hot-or-hotter")
-    app.slider[0].set_value(100.0).run()
-    assert not app.exception
-    assert "critical" in app.error[0].value
-
-
-@pytest.mark.usefixtures("as_admin")
-@pytest.mark.parametrize(("text", "said"), [("{oh", "No JSON, line 1, column 2"), ('{"metric": 5}', "metric")])
-def test_a_wrong_rule_is_refused_with_the_reason(text: str, said: str) -> None:
-    app = page("rules", rule="hot")
-    app.text_area[0].set_value(text)
-    next(one for one in app.button if one.label == "Save").click().run()
-    assert not app.exception
-    assert any(said in error.value for error in app.error), words(app)
-
-
-@pytest.mark.usefixtures("as_admin")
 def test_no_command_has_been_seen_yet() -> None:
     app = opened("commands", {"commands tabs": "Journal"})
     assert "No command has been seen yet." in words(app)
@@ -247,7 +216,6 @@ def test_no_command_has_been_seen_yet() -> None:
 def test_a_viewer_is_offered_neither_commands_nor_changes() -> None:
     buttons = {one.label: one for one in page("commands").button}
     assert buttons["Send"].disabled
-    assert {one.label: one.disabled for one in page("rules").button}["Save"] is True
     assert "Silence" not in [one.label for one in page("alerts").button]
     assert "Add a node" not in words(page("admin"))
 

@@ -57,6 +57,14 @@ clear = 28
 [rules.hot-or-hotter]
 metric = "room.temperature"
 above = { warning = 30, critical = 40 }
+
+[rules.cold]
+metric = "room.temperature"
+below = 25
+
+[rules.odd]
+metric = "room.temperature"
+outside = [40, 60]
 """
 #: What host1 says it takes.
 COMMANDS = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.data import alerts
-from dashboard.data.rules import above_of, measurement_and_field, with_above
+from dashboard.data.rules import measurement_and_field
 from tests.support.answers import alert
 
 # -- alerts ------------------------------------------------------------------------------------------------------------
@@ -64,43 +64,6 @@ def test_intervals_of_a_backtest_are_bands_without_words() -> None:
 
 
 # -- rules -------------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("above", "found"),
-    [
-        (90, ("warning", 90.0)),
-        ({"critical": 98, "warning": 90}, ("warning", 90.0)),
-        ({"critical": 98}, ("critical", 98.0)),
-        ({"info": 1.5}, ("info", 1.5)),
-        ({}, None),
-        ("90", None),
-        (True, None),
-        (None, None),
-    ],
-)
-def test_the_threshold_of_a_rule(above: Any, found: tuple[str, float] | None) -> None:
-    assert above_of({"above": above}) == found
-
-
-def test_a_rule_without_threshold_has_none() -> None:
-    assert above_of({"below": 3}) is None
-
-
-def test_a_moved_threshold_keeps_the_distance_of_clear_and_the_rule_itself() -> None:
-    rule = {"metric": "cpu.usage", "above": 90, "clear": 80}
-    assert with_above(rule, "warning", 70) == {"metric": "cpu.usage", "above": 70, "clear": 60}
-    assert rule == {"metric": "cpu.usage", "above": 90, "clear": 80}
-
-
-def test_a_moved_threshold_leaves_other_severities() -> None:
-    rule = {"above": {"warning": 30, "critical": 40}, "clear": 28}
-    assert with_above(rule, "warning", 35.0) == {"above": {"warning": 35.0, "critical": 40}, "clear": 33.0}
-    assert rule["above"] == {"warning": 30, "critical": 40}
-
-
-def test_without_clear_none_appears() -> None:
-    assert with_above({"above": 90}, "warning", 70) == {"above": 70}
 
 
 @pytest.mark.parametrize(
