@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import email.utils
+import os
 import ssl
 import time
 from contextlib import contextmanager
@@ -150,14 +151,31 @@ def translated(access: Access) -> Iterator[None]:
         raise StoreUnavailable(
             f"InfluxDB at {access.url} did not answer within {access.timeout_s:g} s (store.influx.timeout)"
         ) from error
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise StoreUnavailable(
+            f"the certificate of InfluxDB at {access.url} is not trusted: {error.certificate_error}; "
+            "store.influx.ca_file names the authority to trust, store.influx.url the name that is in it"
+        ) from error
     except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
         raise StoreUnavailable(
-            f"InfluxDB at {access.url} cannot be reached: {error}; is it running, and store.influx.url right?"
+            f"InfluxDB at {access.url} cannot be reached: {_why(error)}; is it running, and store.influx.url right?"
         ) from error
     except (aiohttp.ClientError, OSError) as error:
         raise StoreUnavailable(
             f"the connection to InfluxDB at {access.url} broke: {str(error) or type(error).__name__}"
         ) from error
+
+
+def _why(error: aiohttp.ClientConnectorError | aiohttp.InvalidURL) -> str:
+    """What the operating system said, without the words of the library."""
+    if isinstance(error, aiohttp.InvalidURL):
+        return f"{error} is no URL"
+    found = error.os_error
+    if isinstance(found, ssl.SSLError):
+        return f"it does not speak TLS as expected ({found.reason or found})"
+    if found.errno is not None and found.errno > 0:
+        return os.strerror(found.errno)
+    return found.strerror or str(found)
 
 
 def retry_after_s(headers: Mapping[str, str], now_s: float | None = None) -> float | None:

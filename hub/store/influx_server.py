@@ -5,6 +5,9 @@
 /-/healthy                  VictoriaMetrics says its name
 /api/v3/configure/database  404 unless 3.x
 /api/v2/write               404 unless ≥ 1.8, 2.x, 3.x, VictoriaMetrics
+/query                      404 where it is none of them
+
+A server that is not ready, or a proxy that does not reach it, must not be taken for a generation: it is asked again.
 """
 
 from __future__ import annotations
@@ -16,11 +19,21 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hub.store.base import StoreUnavailable
+from hub.store.influx_send import reason_of
+
 if TYPE_CHECKING:
     from hub.store.influx_http import Http, Reply
 
+_BAD_REQUEST: Final = 400
 _NOT_FOUND: Final = 404
+_FAULT: Final = 500
+#: What 3.x says to a question about its databases, and any that has the path to a write without lines.
+_V3: Final = frozenset({200, 401, 403})
+_V2: Final = frozenset({204, 400, 401, 403, 422})
 _FIRST_WITH_V2_WRITE: Final = (1, 8)
+#: A server that is none is asked again so slowly: a person has to correct the settings.
+_WRONG_WAIT_S: Final = 10.0
 _VERSION: Final = re.compile(r"v?(\d+)\.(\d+)")
 
 
@@ -58,9 +71,12 @@ async def find_server(http: Http, wanted: Generation | None, database: str) -> S
     """Ask the server what it is; ``wanted`` fixes the generation, and leaves only the place of writing to be found.
 
     Raises:
-        StoreUnavailable: no answer.
+        StoreUnavailable: no answer, or not one of an InfluxDB.
     """
     ping = await http.get("/ping")
+    if ping.status == _BAD_REQUEST or ping.status >= _FAULT:
+        advice = "is it ready, and store.influx.url right (http or https)?"
+        raise StoreUnavailable(f"{http.access.url} answered {ping.status} to /ping: {reason_of(ping)}; {advice}")
     version = ping.version or await _from_body(http, ping)
     generation = wanted or await _victoria(http) or _by_version(version) or await _by_paths(http)
     if generation is not Generation.V1:
@@ -95,10 +111,15 @@ async def _victoria(http: Http) -> Generation | None:
 
 
 async def _by_paths(http: Http) -> Generation:
-    if (await http.get("/api/v3/configure/database", {"format": "json"})).status != _NOT_FOUND:
+    if (await http.get("/api/v3/configure/database", {"format": "json"})).status in _V3:
         return Generation.V3
-    probe = await http.post("/api/v2/write", {"precision": "ns"}, b"")
-    return Generation.V1 if probe.status == _NOT_FOUND else Generation.V2
+    if (await http.post("/api/v2/write", {"precision": "ns"}, b"")).status in _V2:
+        return Generation.V2
+    query = await http.get("/query", {"q": "SHOW DATABASES"})
+    if query.status == _NOT_FOUND or query.status >= _FAULT:
+        advice = "correct store.influx.url, or name store.influx.generation if a proxy hides it"
+        raise StoreUnavailable(f"{http.access.url} answers, but not as an InfluxDB does; {advice}", _WRONG_WAIT_S)
+    return Generation.V1
 
 
 def _number(version: str) -> tuple[int, int] | None:

@@ -109,7 +109,7 @@ class Influxd(Process):
     def target(self, database: str, **access: Any) -> Target:
         """Where the hub is to write."""
         token = {"token": TOKEN} if self.generation > 1 else {}
-        return Target(Access(self.url, **{**token, **access}), database, org=ORG if self.generation > 1 else "")
+        return Target(Access(**{"url": self.url, **token, **access}), database, org=ORG if self.generation > 1 else "")
 
     def ask(self, query: str, database: str = "") -> list[dict[str, Any]]:
         """The series of the answer to one InfluxQL statement."""

@@ -107,6 +107,40 @@ def test_a_hub_starts_without_its_database_and_finds_it_later() -> None:
     serve(answer, body)
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(502, b"Bad Gateway"), (503, b""), (400, b"Client sent an HTTP request to an HTTPS server.\n")],
+)
+def test_a_proxy_or_a_server_that_is_not_ready_is_taken_for_no_generation(status: int, said: bytes) -> None:
+    is_up = False
+
+    def answer(request: Request) -> Response:
+        return influx(lambda _: Response(204))(request) if is_up else Response(status, said)
+
+    async def body(store: InfluxStore, server: ScriptedServer) -> None:
+        nonlocal is_up
+        error = await fails(store)
+        assert f"answered {status} to /ping: {said.decode().strip() or 'no reason given'}; is it ready" in str(error)
+        is_up = True
+        assert await store.write(BATCH) == WriteResult(8)
+        assert server.requests[-1].path == "/write"
+
+    serve(answer, body)
+
+
+@pytest.mark.parametrize("to_others", [404, 405, 501])
+def test_a_web_server_that_is_no_influxdb_is_said_to_be_none(to_others: int) -> None:
+    def answer(request: Request) -> Response:
+        return Response(404 if request.method == "GET" else to_others, b"<html>")
+
+    async def body(store: InfluxStore, server: ScriptedServer) -> None:
+        error = await fails(store)
+        assert str(error).startswith(f"{server.url} answers, but not as an InfluxDB does")
+        assert error.retry_after_s == 10.0
+
+    serve(answer, body)
+
+
 def test_a_token_that_may_write_and_not_read_writes() -> None:
     async def body(store: InfluxStore, _: ScriptedServer) -> None:
         assert await store.write(BATCH) == WriteResult(8)
