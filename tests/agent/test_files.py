@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import os
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -125,6 +127,38 @@ def test_a_link_that_takes_the_place_of_a_folder_is_not_followed(shared: Path, t
     (shared / "sub").symlink_to(tmp_path, target_is_directory=True)
     with pytest.raises(OutsideError, match="'sub' is a symbolic link"), opened(path, [str(shared)]):
         pass
+
+
+def test_a_folder_that_is_swapped_for_a_link_all_the_time_never_leads_outside(shared: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "b.bin").write_text("secret", encoding="utf-8")
+    inside, at = shared / "gone", shared / "sub"
+    over = threading.Event()
+
+    def swap() -> None:
+        while not over.is_set():
+            at.rename(inside)
+            at.symlink_to(outside, target_is_directory=True)
+            at.unlink()
+            inside.rename(at)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    seen = Counter[str]()
+    try:
+        while seen["read"] < 300 or not seen["refused"]:
+            try:
+                with opened(str(at / "b.bin"), [str(shared)]) as file:
+                    assert os.read(file, 6) != b"secret"
+                seen["read"] += 1
+            except OutsideError:
+                seen["refused"] += 1
+            except FileNotFoundError:
+                seen["missing"] += 1
+    finally:
+        over.set()
+        swapping.join()
 
 
 def test_without_folders_everything_is_refused(broker: Mosquitto, shared: Path, tmp_path: Path) -> None:
