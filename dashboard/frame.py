@@ -99,13 +99,17 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
     return answer  # noqa: RET504  what is inside may end early
 
 
-#: Less room around the page, figures that fit their boxes, a button that looks like the others.
+#: Less room around the page, headings below its own, figures that fit their boxes, a ring around what the keyboard is
+#: at, a button that looks like the others.
 _STYLE: Final = """<style>
 .stMainBlockContainer{padding:3rem 2rem 2rem}
 .stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
 [data-testid="stCaptionContainer"],[data-testid="stCaptionContainer"] *{color:inherit!important;opacity:1!important}
 [data-testid="stMetricValue"]{font-size:1.25rem}
 .stTabs [aria-selected="true"]{color:inherit!important}
+.stMainBlockContainer h2{font-size:1.35rem}
+.stMainBlockContainer h3{font-size:1.2rem}
+.stApp a:focus-visible,.stApp button:focus-visible{outline:2px solid #1f78c8!important;outline-offset:2px}
 .sign-out button{font:inherit;font-size:.875rem;color:inherit;background:none;border:1px solid #8a8a8a;
  border-radius:.5rem;padding:.35rem .8rem;cursor:pointer}
 .sign-out button:hover{border-color:#0b5cad}

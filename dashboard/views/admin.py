@@ -122,7 +122,9 @@ def _joining() -> None:
         if answer is not None:
             st.success("On the new machine; the token is shown this once:", icon=":material/terminal:")
             st.code(
-                f"echo '{answer['token']}' | iothub-agent join {answer['address']} && iothub-agent", language="shell"
+                f"echo '{answer['token']}' | iothub-agent join {answer['address']} && iothub-agent",
+                language="shell",
+                wrap_lines=True,
             )
     found = fetch.items("/join-tokens")
     zone = zone_or_utc(st.context.timezone)

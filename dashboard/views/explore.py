@@ -238,7 +238,7 @@ def _file(name: str, question: Question, token: str) -> bytes:
 
 def _queries(question: Question) -> None:
     st.write("On the machine of the hub:")
-    st.code("\n".join(question.command()), language="shell")
+    st.code("\n".join(question.command()), language="shell", wrap_lines=True)
     st.write("Over HTTP:")
-    st.code("\n".join(question.curl(client().url)), language="shell")
+    st.code("\n".join(question.curl(client().url)), language="shell", wrap_lines=True)
     st.write("The address of this page shows this view to everybody who may see it.")
