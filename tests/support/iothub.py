@@ -86,7 +86,7 @@ class IotHub:
         self._up.send_signal(how)
         return self.wait()
 
-    def run(self, *words: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         """Run another command to its end."""
         return subprocess.run(
             self.argv(*words), capture_output=True, text=True, env=self._environment, timeout=timeout_s, check=False
