@@ -45,7 +45,7 @@ class SeenStore:
         return await self._store.last(self._of(chosen))
 
     async def logs(self, query: LogQuery) -> list[LogRecord]:
-        return await self._store.logs(replace(query, nodes=self._nodes))
+        return await self._store.logs(replace(query, nodes=self._both(query.nodes)))
 
     async def __aenter__(self) -> Self:
         raise StoreError("a view of a store is not opened")
@@ -67,4 +67,7 @@ class SeenStore:
         raise StoreError("a view of a store has no figures")
 
     def _of(self, chosen: SeriesFilter) -> SeriesFilter:
-        return replace(chosen, nodes=self._nodes if chosen.nodes is None else self._nodes & chosen.nodes)
+        return replace(chosen, nodes=self._both(chosen.nodes))
+
+    def _both(self, asked: frozenset[str] | None) -> frozenset[str]:
+        return self._nodes if asked is None else self._nodes & asked

@@ -80,6 +80,28 @@ def test_a_foreign_node_is_named_by_no_reading_route(tmp_path: Path, role: Role)
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("form", ["json", "csv", "arrow"])
+def test_a_list_of_nodes_in_a_query_narrows_and_never_widens(tmp_path: Path, form: str) -> None:
+    async def scenario() -> None:
+        async with planted(tmp_path) as api:
+            headers = await restricted(api, Role.VIEWER)
+            nobody = bearer(await _issued(api, "nobody", groups=[]))
+            wide = {"start": "-1d", "stop": "+1h", "format": form}
+            for nodes in (FOREIGN, f"{OURS},{FOREIGN}", "", "*", f"{OURS},", None):
+                for more in ({}, {"every": "1h"}, {"points": "100"}, {"node": FOREIGN}, {"node": "*"}):
+                    params = wide | more | ({"nodes": nodes} if nodes is not None else {})
+                    answer = await api.anyone.get("/api/v1/query", headers=headers, params=params)
+                    assert answer.status_code == 200, answer.text
+                    assert FOREIGN.encode() not in answer.content, params
+                    shows = (nodes is None or OURS in nodes) and more.get("node") != FOREIGN
+                    assert (OURS.encode() in answer.content) is shows, params
+                    empty = await api.anyone.get("/api/v1/query", headers=nobody, params=params)
+                    assert OURS.encode() not in empty.content
+                    assert FOREIGN.encode() not in empty.content
+
+    asyncio.run(scenario())
+
+
 def test_what_belongs_to_a_foreign_node_answers_as_what_is_not_there(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with planted(tmp_path) as api:
@@ -211,6 +233,12 @@ def test_groups_that_change_hold_for_tokens_that_there_are(tmp_path: Path) -> No
             assert (await api.anyone.get(f"/api/v1/nodes/{FOREIGN}", headers=both)).status_code == 200
 
     asyncio.run(scenario())
+
+
+async def _issued(api: Api, name: str, *, groups: list[str]) -> str:
+    users = api.parts.registry.users
+    await users.add(name, None, Role.VIEWER, api.clock(), groups=groups)
+    return await users.issue(name, Scope.FULL, api.clock(), None)
 
 
 async def _is_foreign(api: Api, run: str) -> bool:
