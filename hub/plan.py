@@ -20,6 +20,7 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -192,7 +193,9 @@ class Plan:
     def _dashboard(self) -> ChildSpec:
         async def ready(child: Child) -> None:
             line = await child.line(lambda line: line.startswith(_DASHBOARD_READY))
-            self._dashboard_url = line.removeprefix(_DASHBOARD_READY).strip()
+            self._dashboard_url = url = line.removeprefix(_DASHBOARD_READY).strip()
+            # Any free port is chosen once: started again, it is where browsers look for it.
+            environment["IOTHUB_DASHBOARD__PORT"] = str(urlsplit(url).port)
 
         environment = {} if self._settings.dashboard.get("api_url") else {"IOTHUB_DASHBOARD__API_URL": self._api_url()}
         if not self._settings.dashboard.get("proxy_token_file"):
