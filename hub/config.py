@@ -104,7 +104,8 @@ class RetentionSettings(_Section):
 class InfluxSettings(_Section):
     """``[store.influx]``: the InfluxDB that ``store.kind = "influx"`` writes to."""
 
-    url: str = Field(default="http://127.0.0.1:8086", pattern=r"^https?://[^/\s]+(/\S*)?$")
+    #: Without a password in it: it is shown in messages.
+    url: str = Field(default="http://127.0.0.1:8086", pattern=r"^https?://[^/\s@]+(/\S*)?$")
     #: Database of 1.x and 3.x, bucket of 2.x.
     database: str = Field(default="iot", min_length=1)
     #: Organisation of 2.x.

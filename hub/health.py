@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hub.api.parts import Health, HealthLink
 from hub.nodes.model import Contact
+from hub.store.spool_segment import DAMAGED
 from wire.point import NS_PER_S
 
 if TYPE_CHECKING:
@@ -116,8 +117,13 @@ def _store(pipeline: Pipeline, online: int, now_ns: int, spools: Sequence[Health
 def _spool(store: SpooledStore, now_ns: int) -> HealthLink:
     """What a store is behind with; no detail when nothing waits."""
     stats = store.spool_stats()
+    damaged = (
+        f"{stats.damaged_bytes} bytes of its spool could not be read and are kept there as *{DAMAGED}"
+        if stats.damaged_bytes
+        else ""
+    )
     if not store.trouble and stats.oldest_ns is None:
-        return HealthLink(store.name, ok=True, detail="")
+        return HealthLink(store.name, ok=True, detail=f"{store.name}: {damaged}" if damaged else "")
     held = f"{stats.size_bytes / 2**20:.1f} MiB, {_span(stats.hours)} of history, {stats.share:.0%} of the spool"
     if not store.trouble:
         detail = f"{store.name}: replaying from the spool: {held}"
@@ -125,7 +131,7 @@ def _spool(store: SpooledStore, now_ns: int) -> HealthLink:
         since = datetime.fromtimestamp(store.since_ns / NS_PER_S, UTC).isoformat(timespec="seconds")
         for_s = (now_ns - store.since_ns) / NS_PER_S
         detail = f"{store.name}: storing to spool since {since} ({for_s:.0f} s): {held}; {store.trouble}"
-    return HealthLink(store.name, stats.share < _SPOOL_SHARE, detail)
+    return HealthLink(store.name, stats.share < _SPOOL_SHARE, f"{detail}; {damaged}" if damaged else detail)
 
 
 def _span(hours: float) -> str:

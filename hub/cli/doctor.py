@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from hub.api.schemas import Health, NodeDetail, QueryAnswer
+from hub.api.schemas import Health, NodeDetail
 from hub.broker.credentials import for_operator
 from hub.broker.errors import BrokerMissing
 from hub.broker.locate import find_plugin, find_program
@@ -32,6 +32,7 @@ from hub.cli.doctor_grafana import examine_grafana
 from hub.cli.doctor_influx import examine_influx
 from hub.cli.doctor_lan import examine_certificates
 from hub.cli.doctor_notify import examine_channels
+from hub.cli.doctor_store import examine_store
 from hub.cli.finding import FAILED, OK, SKIPPED, Finding
 from hub.cli.output import parse_time
 from hub.cli.units import size
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from hub.config import Settings
 
 _PROBE_NODE: Final = "iothub-doctor"
-_PROBE_LIMIT_S: Final = 5.0
-_PROBE_EVERY_S: Final = 0.05
 _ROOM_BYTES: Final = 1 << 30
 _SKEW_S: Final = 5.0
 _OTHERS: Final = 0o077
@@ -195,34 +194,7 @@ def _broker_advice(settings: Settings) -> str:
 
 
 def _store(patient: _Patient) -> Iterator[Finding]:
-    """Wait for the probe to come back."""
-    api = _asserted(patient)
-    sent_ms = int(time.time() * 1000)
-    params = {"node": _PROBE_NODE, "measurement": "doctor", "field": "probe"}
-    deadline = time.monotonic() + _PROBE_LIMIT_S
-    try:
-        while True:
-            # The API has no event for "this point can be read now".
-            rows = api.get("/query", QueryAnswer, {**params, "start": sent_ms - 30_000, "stop": sent_ms + 60_000}).rows
-            if rows:
-                break
-            if time.monotonic() > deadline:
-                text = f"a value that the broker took was not stored within {_PROBE_LIMIT_S:.0f} s"
-                yield Finding("store", FAILED, f"{text}; `iothub tail --refused` and the hub's log say why")
-                return
-            time.sleep(_PROBE_EVERY_S)
-        yield Finding("store", OK, f"a value sent now is stored and read back ({patient.settings.store.kind})")
-    except CliError as error:
-        yield Finding("store", FAILED, str(error))
-    finally:
-        _forget_probe(api)
-
-
-def _forget_probe(api: Api) -> None:
-    try:
-        api.delete(f"/nodes/{_PROBE_NODE}")
-    except CliError:
-        return  # it was not listed yet
+    yield from examine_store(_asserted(patient), _PROBE_NODE, patient.settings.store.kind)
 
 
 def _clocks(patient: _Patient) -> Iterator[Finding]:

@@ -92,9 +92,15 @@ def state_option(settings: Settings) -> str:
 
 def _store(settings: Settings) -> str:
     kept = duration(settings.store.retention.raw).removesuffix(" 0 h")
-    if settings.store.kind == "memory":
+    store = settings.store
+    if store.kind == "memory":
         return "memory only: everything is lost when the hub stops"
-    return f"{StatePaths(settings.state).database} (DuckDB); values are kept {kept}"
+    name = "VictoriaMetrics" if store.influx.generation == "victoria" else "InfluxDB"
+    places = {
+        "duck": f"{StatePaths(settings.state).database} (DuckDB)",
+        "influx": f"{store.influx.url} ({name}, {store.influx.database})",
+    }
+    return f"{' and '.join(places[kind] for kind in (store.kind, *store.also))}; values are kept {kept}"
 
 
 def _print(title: str, lines: dict[str, str]) -> None:

@@ -103,7 +103,8 @@ class Reach:
         """Live batches go to the store from now on."""
         self._next_s, self.pause_s = self._retry_s, 0.0
         if self.trouble:
-            _log.info("the store answers again", store=self._name, after=self.trouble)
+            # A warning, as its failure was worse: whoever watches the terminal sees both.
+            _log.warning("the store answers again", store=self._name, after=self.trouble)
             self.trouble, self.since_ns = "", 0
 
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from hub.cli.doctor_store import unread
 from hub.config import Settings, StoreSettings
 from hub.guard import Guard, GuardLimits
 from hub.health import _spool
@@ -20,6 +21,7 @@ from hub.store.memory import MemoryStore
 from hub.store.spool import Spool
 from hub.store.spooled import SpooledStore
 from tests.support.spools import KEY, ScriptedStore, away, batch
+from tests.support.waiting import eventually
 from wire.point import NS_PER_S, Point, SeriesKey
 
 if TYPE_CHECKING:
@@ -113,6 +115,31 @@ def test_metrics_show_each_spool_and_health_says_since_when_and_why(tmp_path: Pa
                 "influx: storing to spool since 2025-11-22T00:00:00+00:00 (90 s): 0.0 MiB, 0.0 min of history, "
                 "0% of the spool; connection refused"
             )
+            assert "it is safe in the spool" in unread(link.detail)
+            assert "it is safe in the spool" not in unread("last stored 1 s ago")
+
+    asyncio.run(main())
+
+
+def test_health_says_what_of_a_spool_could_not_be_read(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = ScriptedStore()
+        store.error = away()
+        async with front(tmp_path, store) as spooled:
+            await spooled.write(batch(0))
+            await spooled.write(batch(3))
+        (segment,) = (tmp_path / "spool").glob("*.seg")
+        held = bytearray(segment.read_bytes())
+        held[80] ^= 1  # in the first record
+        segment.write_bytes(held)
+        store.error = None
+        async with front(tmp_path, store) as spooled:
+            await eventually(lambda: not spooled.spool_stats().size_bytes, 60, "the rest is replayed")
+            link = _spool(spooled, SINCE_NS)
+        damaged = spooled.spool_stats().damaged_bytes
+        assert damaged > 0
+        assert link.detail == f"influx: {damaged} bytes of its spool could not be read and are kept there as *.damaged"
+        assert segment.with_suffix(".damaged").read_bytes() == bytes(held)
 
     asyncio.run(main())
 
