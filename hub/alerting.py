@@ -30,7 +30,7 @@ from hub.alerts.stats import Stats
 from hub.alerts.system import SystemPoints
 from hub.live import AlertEvent
 from hub.nodes.database import RegistryError
-from hub.notifying import open_notifier
+from hub.notifying import open_notifier, warn_of_receivers
 from hub.rules.book import RuleBook
 from hub.rules.engine import Engine
 from hub.rules.events import Severity
@@ -274,6 +274,7 @@ class Alerting:
         self._apply(self.engine.replace(rules, self._clock_ns()))
         self._memory.changed.set()
         self.notifier.look_again()
+        warn_of_receivers(rules, self._settings)
 
     def _apply(self, events: Iterable[RuleEvent]) -> None:
         if events:

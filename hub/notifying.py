@@ -7,7 +7,9 @@ Alerting ─▶ listeners ─────▶ Notifier.changed          desk: sil
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from hub.alerts.notify import Notifier
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from hub.config import Settings
     from hub.nodes.database import Database
     from hub.rules.model import RuleSet
+
+_log: Final = structlog.get_logger("hub.notify")
 
 
 async def open_notifier(
@@ -45,6 +49,7 @@ async def open_notifier(
     Raises:
         RegistryError: it does not answer.
     """
+    warn_of_receivers(rules(), settings)
 
     def quiet(alert: Alert, now_ns: int) -> bool:
         rule = rules().get(alert.rule)
@@ -65,3 +70,21 @@ async def open_notifier(
     )
     await notifier.restore(alerts)
     return notifier
+
+
+def unknown_receivers(rules: RuleSet, settings: Settings) -> dict[str, str]:
+    """Rules whose ``notify`` names channels that the settings have not, and what is wrong with each."""
+    known = [channel.name for channel in settings.notify.channels]
+    found = {}
+    for name, rule in rules:
+        missing = [each for each in rule.notify if each not in known]
+        if missing:
+            there_are = ", ".join(known) or "none"
+            found[name] = f"{missing[0]!r} is no channel of [[notify.channels]]; there are: {there_are}"
+    return found
+
+
+def warn_of_receivers(rules: RuleSet, settings: Settings) -> None:
+    """Say in the log which rules name channels that are not there: the others, or the routes, are told."""
+    for name, why in unknown_receivers(rules, settings).items():
+        _log.warning("a rule notifies a channel that is not there", rule=name, why=why)

@@ -122,7 +122,7 @@ class Lifecycle:
             case EventKind.RESOLVED | EventKind.CANCELLED:
                 if alert is None:
                     return []
-                return self._over(alert, event.at_ns, event.message)
+                return self._over(alert, event)
 
     def acknowledge(self, alert_id: int, *, by: str, why: str, now_ns: int) -> list[AlertChange]:
         """Note that ``by`` knows; nothing changes where somebody has said so before.
@@ -158,7 +158,8 @@ class Lifecycle:
         alert = self._open(alert_id)
         if alert.assignee == assignee:
             return []
-        return [self._act(Change.ASSIGNED, alert, by, why, now_ns, assignee=assignee)]
+        said = f"to {assignee or 'nobody'}" + (f": {why}" if why else "")
+        return [self._act(Change.ASSIGNED, alert, by, said, now_ns, assignee=assignee)]
 
     def comment(self, alert_id: int, *, by: str, why: str, now_ns: int) -> list[AlertChange]:
         """Add a remark.
@@ -237,15 +238,16 @@ class Lifecycle:
         why = f"{self._flap.changes} changes within {minutes:g} min: held open until it has been quiet for a while"
         return [self._change(Change.FLAPPING, now, replace(now, flapping=True), at_ns, why=why)]
 
-    def _over(self, alert: Alert, at_ns: int, message: str) -> list[AlertChange]:
+    def _over(self, alert: Alert, event: RuleEvent) -> list[AlertChange]:
         if alert.flapping:
-            self._quiet.setdefault(alert.identity, at_ns)
+            self._quiet.setdefault(alert.identity, event.at_ns)
             return []
-        return [self._end(alert, at_ns, "", message)]
+        value = alert.value if event.value is None else event.value
+        message = event.message or alert.message
+        return [self._end(replace(alert, message=message, value=value), event.at_ns, "")]
 
-    def _end(self, alert: Alert, at_ns: int, why: str, message: str = "") -> AlertChange:
-        pending = alert.state is AlertState.PENDING
-        after = replace(alert, message=message or alert.message)
+    def _end(self, alert: Alert, at_ns: int, why: str) -> AlertChange:
+        pending, after = alert.state is AlertState.PENDING, alert
         if not pending:
             after = replace(after, state=AlertState.RESOLVED, resolved_ns=max(at_ns, alert.changed_ns), flapping=False)
         change = self._change(Change.CANCELLED if pending else Change.RESOLVED, alert, after, at_ns, why=why)

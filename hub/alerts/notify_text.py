@@ -112,4 +112,6 @@ def _local(at_ns: int, zone: ZoneInfo) -> str:
 
 
 def _value(value: float | str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

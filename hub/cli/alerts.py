@@ -17,6 +17,7 @@ group = typer.Typer(
     rich_markup_mode=None,
 )
 
+_SEVERITIES: Final = ("info", "warning", "critical")
 _STATES: Final = ("open", "pending", "firing", "acknowledged", "resolved", "all")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -59,8 +60,9 @@ def list_alerts(
     from hub.cli.output import print_json
     from hub.cli.timerange import seconds
 
-    if only not in _STATES:
-        raise CliError(f"--only {only!r}: is none of {', '.join(_STATES)}", USAGE)
+    for option, word, words in (("--only", only, _STATES), ("--severity", severity, _SEVERITIES)):
+        if word is not None and word not in words:
+            raise CliError(f"{option} {word!r}: is none of {', '.join(words)}", USAGE)
     since = f"-{seconds('--last', last):g}s" if last else None
     given = {"severity": severity, "rule": rule, "node": node, "since": since}
     chosen: Params = {"state": only, "limit": min(limit, 1000)}
@@ -70,7 +72,7 @@ def list_alerts(
     if as_json:
         print_json(found)
     else:
-        print_alerts(found, only)
+        print_alerts(found, all_is_well=only == "open" and not any(given.values()))
 
 
 @group.command()

@@ -18,10 +18,10 @@ def line(alert: Alert) -> str:
     return f"alert {alert.id} {alert.rule} on {alert.node}"
 
 
-def print_alerts(found: Sequence[Alert], state: str) -> None:
-    """Alerts, one a line."""
+def print_alerts(found: Sequence[Alert], *, all_is_well: bool) -> None:
+    """Alerts, one a line; ``all_is_well``: that there are none says so."""
     if not found:
-        print("Nothing is wrong." if state == "open" else "No such alerts.")
+        print("Nothing is wrong." if all_is_well else "No such alerts.")
         return
     table(
         ("ID", "SEVERITY", "STATE", "SINCE", "RULE", "NODE", "SERIES", "WHAT"),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 from hub.alerts.notify_send import check_channels
 from hub.cli.base import USAGE
 from hub.cli.output import paint
+from hub.notifying import unknown_receivers
 from hub.routes import check_sources
-from hub.rules.files import read_rules, rules_file
-from wire.errors import SettingsError
+from hub.rules.files import read_rules, rule_set, rules_file
+from wire.errors import Problem, SettingsError
 from wire.topics import Topics
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from hub.cli.base import Options
     from hub.config import Settings
-    from wire.errors import Problem
 
 _AGENT_LIMIT_S: Final = 30.0
 
@@ -51,9 +51,12 @@ def _read(options: Options) -> tuple[Settings | None, Sequence[Problem]]:
         settings = options.settings()
         check_sources(settings.sources, Topics(settings.mqtt.root))
         check_channels(settings.notify.channels)
-        read_rules(rules_file(settings), shipped=settings.rules.shipped)
+        rules = rule_set(read_rules(rules_file(settings), shipped=settings.rules.shipped))
     except SettingsError as error:
         return None, error.problems
+    wrong = unknown_receivers(rules, settings)
+    if wrong:
+        return None, [Problem(rules_file(settings), None, f"rules.{name}.notify", None, wrong[name]) for name in wrong]
     return settings, ()
 
 

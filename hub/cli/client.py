@@ -28,6 +28,7 @@ _IN_OUR_WORDS: Final = {
     "no-node": "there is no such node; `iothub nodes` lists those that there are",
     "no-alert": "there is no such alert; `iothub alerts` lists those that are open",
     "alert-over": "that alert is over; only remarks can be added to it: iothub alerts comment ID TEXT",
+    "no-rule": "there is no such rule; `iothub rules` lists those that there are",
     "no-silence": "there is no such silence that still holds; `iothub alerts silences` lists them",
 }
 Params = dict[str, str | int | float]

@@ -134,6 +134,8 @@ def over_history(
     start_ms, stop_ms = range_ms(last, start, stop, "7d")
     table = None
     if file is not None:
+        if not file.exists():
+            raise CliError(f"there is no file {file}", USAGE)
         entries = read_rules(file)
         if name not in entries:
             raise CliError(f"{file} has no rule {name}; it has {', '.join(entries)}", USAGE)

@@ -56,6 +56,8 @@ class Watch:
         self.auto = condition.absent == "auto"
         self.absent_ns = _ns(condition.absent) if isinstance(condition.absent, float) else 0
         self.kind = _kind(condition)
+        #: A change is over at once; how long that is remembered is ``clear_for``, from the last change on.
+        self.passes = self.kind is Kind.CHANGED and rule.join is None and rule.clear_for_ns > 0 and not rule.for_ns
         self._limits = _limits(condition, self.severity)
         self._tags = [(name, glob_matcher(glob) if glob else None) for name, glob in condition.tags.items()]
 

@@ -215,6 +215,10 @@ class Engine:
                     for track in cell.tracks:
                         if not track.settled:
                             track.advance(ts_ns, now_ns, timers, out)
+                if level != CLEAR and watch.passes:
+                    cell.level = CLEAR
+                    for track in cell.tracks:
+                        track.advance(ts_ns, now_ns, timers, out)
             if windows and not isinstance(value, str):
                 fresh = self._tables.fill(windows, ts_ns, float(value))
                 for cell in over_windows:

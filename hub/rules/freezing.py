@@ -94,7 +94,7 @@ def thaw(tables: Tables, state: EngineState, now_ns: int, grace_ns: int = GRACE_
         _thaw_track(tables, track, each, now_ns + grace_ns)
     for track in tables.tracks.values():
         # Cells and tracks may have been saved at different moments: the next sample looks at what does not agree.
-        track.settled = track.phase is Phase.IDLE and track.level() == CLEAR
+        track.settled = track.due_ns is None and track.level() == track.rank
     return out
 
 

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from structlog.testing import capture_logs
+
 from hub.config import Settings
-from hub.notifying import open_notifier
+from hub.notifying import open_notifier, warn_of_receivers
 from tests.support.alerting import T0, Office, S, office
 from tests.support.notifying import Webhook, http_endpoint
 from tests.support.rules import rules
@@ -100,3 +102,13 @@ def test_a_rule_that_is_muted_now_tells_nobody_until_it_no_longer_is(tmp_path: P
         await eventually(lambda: found.hook.titles == ["[WARNING] boiler: hot"], what="the message")
 
     play(tmp_path, rules(hot=MUTED), body)
+
+
+def test_rules_that_name_channels_that_are_not_there_are_told() -> None:
+    channels = [{"name": "hook", "url": "json://127.0.0.1"}, {"name": "mail", "url": "json://127.0.0.1"}]
+    wanted = rules(good=HOT | {"notify": ["mail", "hook"]}, plain=HOT, bad=HOT | {"notify": ["mail", "hok"]})
+    settings = Settings.model_validate({"notify": {"channels": channels}})
+    with capture_logs() as said:
+        warn_of_receivers(wanted, settings)
+    why = "'hok' is no channel of [[notify.channels]]; there are: hook, mail"
+    assert [(line["log_level"], line["rule"], line["why"]) for line in said] == [("warning", "bad", why)]

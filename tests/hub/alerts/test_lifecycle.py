@@ -143,6 +143,21 @@ def test_people_assign_and_comment_open_alerts() -> None:
     assert comment.at_ns > assigned.at_ns, "two changes of an alert never fall on the same instant"
 
 
+def test_the_history_says_whose_it_became() -> None:
+    life = lifecycle()
+    life.apply(event(EventKind.FIRING))
+    (given,) = life.assign(1, "kim", by="jo", why="", now_ns=T0)
+    (taken,) = life.assign(1, None, by="jo", why="ill", now_ns=T0)
+    assert (given.why, taken.why) == ("to kim", "to nobody: ill")
+
+
+def test_the_end_says_with_what_it_ended() -> None:
+    life = lifecycle()
+    life.apply(event(EventKind.FIRING))
+    (ended,) = life.apply(event(EventKind.RESOLVED, 5, value=20.5, message="20.5 degrees"))
+    assert (ended.alert.value, ended.alert.message) == (20.5, "20.5 degrees")
+
+
 def test_what_is_over_or_has_not_fired_cannot_be_acknowledged() -> None:
     life = lifecycle()
     life.apply(event(EventKind.PENDING))

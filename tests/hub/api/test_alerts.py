@@ -106,7 +106,7 @@ def test_an_alert_is_acknowledged_assigned_and_commented_in_the_name_of_the_call
         assert [(row["change"], row["by"], row["why"]) for row in shown["history"]] == [
             ("firing", "", ""),
             ("acknowledged", "admin", "on my way"),
-            ("assigned", "admin", ""),
+            ("assigned", "admin", "to kim"),
             ("commented", "admin", "a fan"),
         ]
 

@@ -61,7 +61,7 @@ def test_a_rule_is_shown_as_it_would_stand_in_the_file(tmp_path: Path) -> None:
         assert (await commands("rules", "show", "hot")).out == RULES.split("\n\n", maxsplit=1)[0] + "\n"
         missing = await commands("rules", "show", "none")
         assert missing.code == 1
-        assert "no rule 'none'" in missing.err
+        assert "there is no such rule; `iothub rules` lists those that there are" in missing.err
 
     with_hub(tmp_path, body)
 
@@ -97,6 +97,8 @@ def test_a_test_over_history_says_how_often_when_and_how_long(tmp_path: Path) ->
         other.write_text(RULES.replace("above = 30", "above = 40"))
         answer = json.loads((await commands("rules", "test", "hot", "--file", str(other), "--json")).out)
         assert answer["fired"] == 0
+        missing = await commands("rules", "test", "hot", "--file", str(tmp_path / "none.toml"))
+        assert (missing.code, f"there is no file {tmp_path / 'none.toml'}" in missing.err) == (2, True)
 
     with_hub(tmp_path, body)
 
@@ -125,6 +127,16 @@ def test_check_names_what_is_wrong_with_file_and_line(tmp_path: Path, capsys: py
 def test_check_without_a_file_says_what_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--state", str(tmp_path), "rules", "check"]) == 0
     assert "There is no rules file yet" in capsys.readouterr().out
+
+
+def test_the_check_of_the_settings_finds_rules_that_notify_nobody(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES.replace("above = 30", 'above = 30\nnotify = ["phone"]'))
+    assert run(["--state", str(tmp_path), "check"]) == 2
+    expected = f"{file}: rules.hot.notify: 'phone' is no channel of [[notify.channels]]; there are: none\n"
+    assert capsys.readouterr().out == expected
 
 
 def test_the_check_of_the_settings_reads_the_rules_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

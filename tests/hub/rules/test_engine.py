@@ -147,7 +147,22 @@ def test_equals_compares_texts_and_booleans() -> None:
 def test_changed_fires_at_a_change_and_rests_after_clear_for() -> None:
     bench = Bench(fw={"metric": "room.version", "changed": True, "clear_for": "60s"})
     assert bench.series((0, "1"), (1, "1"), (2, "2"), (3, "2"), name="room.version") == ["firing warning @2"]
-    assert bench.tick(63) == ["resolved warning @63"]
+    assert bench.tick(61) == []
+    assert bench.tick(62) == ["resolved warning @62"]
+
+
+def test_what_sends_its_changes_alone_rests_after_clear_for_and_fires_again_at_the_next() -> None:
+    bench = Bench(fw={"metric": "room.version", "changed": True, "clear_for": "60s"})
+    assert bench.series((0, "1"), (10, "2"), (50, "3"), name="room.version") == ["firing warning @10"]
+    assert bench.tick(109) == []
+    assert bench.tick(110) == ["resolved warning @110"], "a minute after the last change"
+    assert bench.series((200, "4"), name="room.version") == ["firing warning @200"]
+
+
+def test_changed_without_clear_for_holds_until_a_sample_is_as_the_one_before() -> None:
+    bench = Bench(fw={"metric": "room.version", "changed": True})
+    assert bench.series((0, "1"), (1, "2"), (2, "3"), name="room.version") == ["firing warning @1"]
+    assert bench.series((3, "3"), name="room.version") == ["resolved warning @3"]
 
 
 def test_a_text_says_nothing_to_a_threshold() -> None:
