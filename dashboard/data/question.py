@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from dashboard.data.ranges import LAST_HOUR, Range, step_for
+from dashboard.data.ranges import LAST_HOUR, Range, sound, step_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -126,21 +126,12 @@ def from_page(given: Mapping[str, list[str]]) -> Question:
         fields=tuple(given.get("f", ())),
         nodes=tuple(given.get("n", ())),
         tags=tuple(sorted((name.removeprefix(_TAG), one(name)) for name in given if name.startswith(_TAG))),
-        range=_range(one("from", "-1h"), one("to", "now")),
+        range=sound(one("from", "-1h"), one("to", "now")),
         fn=fn if fn in AGGREGATES else REDUCED,
         every=one("every"),
         second=tuple(given.get("second", ())),
         compare=one("compare") == "1",
     )
-
-
-def _range(start: str, stop: str) -> Range:
-    found = Range(start, stop)
-    try:
-        begin, end = found.instants(datetime.now(UTC))
-    except (ValueError, OverflowError):
-        return LAST_HOUR
-    return found if begin < end else LAST_HOUR
 
 
 def literal(text: str) -> str:

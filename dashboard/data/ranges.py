@@ -56,6 +56,16 @@ class Range:
 LAST_HOUR: Final = Range("-1h")
 
 
+def sound(start: str, stop: str) -> Range:
+    """The range that a link names; the last hour where it names none."""
+    found = Range(start, stop)
+    try:
+        begin, end = found.instants(datetime.now(UTC))
+    except (ValueError, OverflowError):
+        return LAST_HOUR
+    return found if begin < end else LAST_HOUR
+
+
 def absolute(start: datetime, stop: datetime) -> Range:
     """A range between two times; at least a second long."""
     return Range(_iso(start), _iso(max(stop, start + _SHORTEST)))

@@ -15,6 +15,8 @@ from dashboard.data.ranges import CUSTOM, PRESETS, STEPS, Range, absolute
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from streamlit.delta_generator import DeltaGenerator
+
     from dashboard.address import Address
     from dashboard.client import Document
 
@@ -59,12 +61,7 @@ def what(asked: Question, known: dict[str, Document], address: Address) -> Quest
 def over(asked: Question, address: Address) -> Question:
     """Range, aggregate, step, comparison and axes."""
     first, second, third, fourth = st.columns([2, 2, 2, 2])
-    presets = [*PRESETS, CUSTOM]
-    shown = next((name for name, start in PRESETS.items() if asked.range == Range(start)), CUSTOM)
-    name = first.selectbox("Time range", presets, key=address.one("range", shown, presets))
-    chosen = Range(PRESETS[name]) if name != CUSTOM else asked.range
-    if name == CUSTOM:
-        chosen = _own_range(chosen, address)
+    chosen = a_range(asked.range, address, first)
     fn = second.selectbox(
         "Each point is",
         AGGREGATES,
@@ -82,6 +79,14 @@ def over(asked: Question, address: Address) -> Question:
     )
     compare = st.toggle("Compare with the period before", key=address.one("compare", asked.compare))
     return dataclasses.replace(asked, range=chosen, fn=fn, every=every, second=tuple(right), compare=compare)
+
+
+def a_range(asked: Range, address: Address, beside: DeltaGenerator) -> Range:
+    """A preset, drawn in ``beside``, or a range of one's own, below."""
+    presets = [*PRESETS, CUSTOM]
+    shown = next((name for name, start in PRESETS.items() if asked == Range(start)), CUSTOM)
+    name = beside.selectbox("Time range", presets, key=address.one("range", shown, presets))
+    return Range(PRESETS[name]) if name != CUSTOM else _own_range(asked, address)
 
 
 def _own_range(asked: Range, address: Address) -> Range:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _SENT = "sent command"
 _ENDED = frozenset({"done", "failed", "refused", "timeout", "expired", "unsent", "unanswered"})
 _MOST = 500
+_MOST_CHUNKS = 2_000
 
 
 def page() -> None:
@@ -80,9 +81,11 @@ def _to_one() -> None:
 def _sent(number: str) -> None:
     command = fetch.document(f"/commands/{number}")
     _state(command)
-    chunks = fetch.items(f"/commands/{number}/output", most=2_000)
+    chunks = fetch.items(f"/commands/{number}/output", most=_MOST_CHUNKS)
     if chunks:
         st.code("".join(chunk["data"] for chunk in chunks), language=None)
+    if len(chunks) == _MOST_CHUNKS:
+        st.caption(f"The first {_MOST_CHUNKS:,} pieces; the API has all that is kept: /commands/{number}/output.")
     if not command["output_whole"]:
         st.caption("Only the beginning of the output is kept.")
     if command["result"] is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 
 import streamlit as st
 
@@ -10,6 +11,7 @@ from dashboard import fetch
 from dashboard.choice import choose_row
 from dashboard.data import ledger
 from dashboard.data.hexdump import hexdump
+from dashboard.data.metrics import broker_and_store, spool
 from dashboard.data.times import ago
 from dashboard.errors import Refused
 from dashboard.frame import act, live, plain, tabs
@@ -72,24 +74,21 @@ def _hours() -> None:
 
 
 def _flow() -> None:
-    shown = fetch.reading().figures
-    names = {
-        "Held by the broker": "iothub_broker_held_messages",
-        "Dropped by the broker": "iothub_broker_dropped_messages",
-        "Read, not yet acknowledged": "iothub_in_flight_messages",
-        "Connections to the broker": "iothub_link_connects",
-        "Values stored": "iothub_values_stored_total",
-        "Values of another type": "iothub_type_clashes_total",
-    }
-    for column, (label, name) in zip(st.columns(3) * 2, names.items(), strict=True):
-        column.metric(label, f"{shown.get(name, 0):,.0f}", border=True)
-    spool = {name: value for name, value in shown.items() if name.startswith("iothub_spool_")}
-    if spool:
-        st.subheader("Spool")
-        st.dataframe(
-            [{"Figure": name.removeprefix("iothub_spool_"), "Value": value} for name, value in spool.items()],
-            hide_index=True,
-        )
+    shown, now_s = fetch.reading().figures, time.time()
+    _metrics(broker_and_store(shown, now_s), columns=3)
+    st.subheader("Spool")
+    waiting = spool(shown, now_s)
+    if waiting is None:
+        st.caption("The built-in store is on the same disk: nothing has to wait for it.")
+    else:
+        _metrics(waiting, columns=3)
+
+
+def _metrics(figures: dict[str, str], columns: int) -> None:
+    shown = list(figures.items())
+    for at in range(0, len(shown), columns):
+        for column, (label, value) in zip(st.columns(columns), shown[at : at + columns], strict=False):
+            column.metric(label, value, border=True)
 
 
 # -- rejects -----------------------------------------------------------------------------------------------------------

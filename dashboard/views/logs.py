@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from dashboard import fetch
 from dashboard.address import Address
-from dashboard.data.ranges import PRESETS
+from dashboard.data.ranges import sound
 from dashboard.data.times import clock
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import height, live, said
+from dashboard.views.choosing import a_range
+
+if TYPE_CHECKING:
+    from dashboard.data.ranges import Range
 
 _LEVELS = ("all", "debug", "info", "warning", "error", "critical")
 _MOST = 1_000
@@ -36,9 +42,7 @@ def page() -> None:
     level = third.selectbox(
         "Level, at least", _LEVELS, key=address.one("level", least if least in _LEVELS else _LEVELS[0], _LEVELS)
     )
-    names = list(PRESETS)
-    shown = next((name for name, start in PRESETS.items() if start == asked.get("from")), names[1])
-    span = fourth.selectbox("Time range", names, key=address.one("range", shown, names))
+    span = a_range(sound(asked.get("from", "-1h"), asked.get("to", "now")), address, fourth)
     follow = st.toggle(
         "Follow", key=address.one("follow", asked.get("follow") == "1"), help="New records appear by themselves."
     )
@@ -46,13 +50,14 @@ def page() -> None:
         "text": text,
         "node": node,
         "level": level if level != "all" else "",
-        "from": PRESETS[span],
+        "from": span.start,
+        "to": span.stop if span.stop != "now" else "",
         "follow": "1" if follow else "",
     }
     address.write({name: value for name, value in wanted.items() if value})
 
     def draw() -> None:
-        records(node=node or None, level=level, text=text, start=PRESETS[span])
+        records(node=node or None, level=level, text=text, span=span)
 
     if follow:
         live(draw)
@@ -61,11 +66,17 @@ def page() -> None:
             draw()
 
 
-def records(*, node: str | None, level: str, text: str, start: str, most: int = _MOST) -> None:
+def records(*, node: str | None, level: str, text: str, span: Range, most: int = _MOST) -> None:
     """A table of log records, newest first."""
     found = fetch.items(
         "/logs",
-        {"node": node, "level": level if level != "all" else None, "text": text or None, "start": start},
+        {
+            "node": node,
+            "level": level if level != "all" else None,
+            "text": text or None,
+            "start": span.start,
+            "stop": span.stop,
+        },
         most=most,
     )
     if not found:

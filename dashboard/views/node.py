@@ -15,6 +15,7 @@ from dashboard.charts.lines import MOST_POINTS, lines
 from dashboard.charts.timeline import connections
 from dashboard.data import ledger
 from dashboard.data.alerts import bands, concerning
+from dashboard.data.alerts import rows as alert_rows
 from dashboard.data.host import inventory, panels, published
 from dashboard.data.nodes import SIGNS
 from dashboard.data.question import Question, literal
@@ -55,13 +56,14 @@ def page() -> None:
     address.write({"node": node, "from": PRESETS[span]})
 
     live(_head, node)
-    opened = tabs(["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Ledger"], "node tabs")
+    opened = tabs(["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Alerts", "Ledger"], "node tabs")
     draws = (
         partial(live, _charts, node, PRESETS[span]),
         partial(live, _published, node),
         partial(_inventory, node),
         partial(live, _connections, node),
-        partial(live, records, node=literal(node), level="all", text="", start=PRESETS[span]),
+        partial(live, records, node=literal(node), level="all", text="", span=Range(PRESETS[span])),
+        partial(live, _alerts, node, PRESETS[span]),
         partial(live, _ledger, node),
     )
     for (tab, is_open), draw in zip(opened, draws, strict=True):
@@ -99,11 +101,9 @@ def _charts(node: str, start: str) -> None:
         st.info("This node has published no numbers yet.")
         return
     asked = [_asked(node, panel, start) for panel in shown]
-    lately: Params = {"node": literal(node), "state": "all", "since": start}
-    fetch.ahead(
-        [*(fetch.of_table(params) for questions in asked for params in questions), fetch.of_items("/alerts", lately)]
-    )
-    fired = [*fetch.items("/alerts", lately), *fetch.items("/alerts", {"node": literal(node)})]
+    tables = [fetch.of_table(params) for questions in asked for params in questions]
+    fetch.ahead([*tables, fetch.of_items("/alerts", _lately(node, start))])
+    fired = _fired(node, start)
     for left in range(0, len(shown), 2):
         for column, panel in zip(st.columns(2), shown[left : left + 2], strict=False):
             with column:
@@ -165,10 +165,28 @@ def _connection(row: Document, zone: str) -> Document:
     }
 
 
+def _lately(node: str, start: str) -> Params:
+    return {"node": literal(node), "state": "all", "since": start}
+
+
+def _fired(node: str, start: str) -> list[Document]:
+    """What fired in the range, and what is open since before it; each once."""
+    found = [*fetch.items("/alerts", _lately(node, start)), *fetch.items("/alerts", {"node": literal(node)})]
+    return list({one["id"]: one for one in found}.values())
+
+
+def _alerts(node: str, start: str) -> None:
+    found = _fired(node, start)
+    if not found:
+        st.info("No alert fired in this range, and none is open.")
+        return
+    st.dataframe(alert_rows(found), width="stretch", hide_index=True, height=height(len(found), 600))
+
+
 def _ledger(node: str) -> None:
     found = [row for row in fetch.items("/ledger", {"node": node}) if row["node"] == node]
     st.dataframe(ledger.rows(found), width="stretch", hide_index=True)
-    sessions = fetch.items("/ledger/sessions", {"node": node})
+    sessions = fetch.document("/ledger/sessions", {"node": node})["items"]
     if sessions:
         st.markdown("**Numbered messages, by session**")
         st.dataframe(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.data.hexdump import hexdump
-from dashboard.data.metrics import Reading, figures
+from dashboard.data.metrics import Reading, broker_and_store, figures, spool
 from dashboard.data.statistics import AGGREGATES, of_all
 from dashboard.data.tables import rows_of
 from dashboard.data.times import ago, clock, duration
@@ -228,3 +228,39 @@ def test_no_rate_where_none_can_be_said(before: Reading | None) -> None:
 
 def test_no_rate_of_what_is_not_measured() -> None:
     assert Reading(12.0, {}).rate(Reading(10.0, {"n": 1.0}), "n") is None
+
+
+_FIGURES = """
+iothub_link_up 1.0
+iothub_link_connects 3.0
+iothub_broker_held_messages 1200.0
+iothub_store_write_seconds_count 4.0
+iothub_store_write_seconds_sum 0.02
+iothub_last_stored_timestamp_seconds 990.0
+iothub_spooling 1.0
+iothub_spool_bytes 5e+06
+iothub_spool_max_bytes 1e+07
+iothub_spool_oldest_timestamp_seconds 0.0
+"""
+
+
+def test_broker_and_store_are_shown_in_words_and_units() -> None:
+    shown = broker_and_store(figures(_FIGURES), now_s=1000)
+    assert shown["Connection to the broker"] == "up"
+    assert shown["Held by the broker"] == "1,200 messages"
+    assert shown["Last stored"] == "10 s ago"
+    assert shown["Mean time of a write"] == "5.0 ms"
+
+
+def test_before_anything_was_stored_broker_and_store_are_shown_too() -> None:
+    shown = broker_and_store({}, now_s=1000)
+    assert (shown["Connection to the broker"], shown["Last stored"]) == ("down", "–")
+
+
+def test_a_spool_is_shown_where_there_is_one() -> None:
+    shown = spool(figures(_FIGURES), now_s=1000)
+    assert shown is not None
+    assert shown["State"].startswith("in use")
+    assert shown["Waiting"] == "5.0 MB (50% of what may be)"
+    assert shown["The oldest came"] == "–"
+    assert spool({}, now_s=1000) is None
