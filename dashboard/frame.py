@@ -75,9 +75,10 @@ def live_every(least_s: float, draw: Callable[P, None], *args: P.args, **kwargs:
     period_s = run_every()
 
     def guarded() -> None:
-        with said(again=period_s is None):
-            draw(*args, **kwargs)
-        st.caption(f"As of {datetime.now(ZoneInfo(zone_or_utc(st.context.timezone))):%H:%M:%S}")
+        with st.container(key=f"{guarded.__name__} {'seldom' if least_s else 'often'}"):  # for _STYLE
+            with said(again=period_s is None):
+                draw(*args, **kwargs)
+            st.caption(f"As of {datetime.now(ZoneInfo(zone_or_utc(st.context.timezone))):%H:%M:%S}")
 
     # A name of its own for each part: Streamlit tells fragments apart by the function.
     guarded.__qualname__ = guarded.__name__ = f"live_{draw.__module__}_{draw.__qualname__}"
@@ -99,14 +100,15 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
     return answer  # noqa: RET504  what is inside may end early
 
 
-#: Less room around the page, headings below its own, figures that fit their boxes, a ring around what the keyboard is
-#: at, a button that looks like the others.
+#: Less room around the page, headings below its own, figures that fit their boxes, live parts that do not fade while
+#: they are drawn anew, a ring around what the keyboard is at, a button that looks like the others.
 _STYLE: Final = """<style>
 .stMainBlockContainer{padding:3rem 2rem 2rem}
 .stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
 [data-testid="stCaptionContainer"],[data-testid="stCaptionContainer"] *{color:inherit!important;opacity:1!important}
 [data-testid="stMetricValue"]{font-size:1.25rem}
 .stTabs [aria-selected="true"]{color:inherit!important}
+[class*="st-key-live_"] [data-stale="true"]{opacity:1!important}
 .stMainBlockContainer h2{font-size:1.35rem}
 .stMainBlockContainer h3{font-size:1.2rem}
 .stApp a:focus-visible,.stApp button:focus-visible{outline:2px solid #1f78c8!important;outline-offset:2px}
