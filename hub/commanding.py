@@ -20,6 +20,7 @@ from hub.commands.fleet import Fleet
 from hub.commands.keys import OperatorKeys
 from hub.commands.life import GRACE_NS
 from hub.commands.recorder import Recorder
+from hub.commands.rights import may_command
 from hub.commands.sender import Sender
 from hub.live import CommandEvent
 from hub.nodes.database import RegistryError
@@ -87,7 +88,7 @@ class Commanding:
         keys = OperatorKeys(paths.operators)
         self.recorder = Recorder(self.book, topics, keys, self._told)
         self.sender = Sender(self.book, topics, self._told, keys=keys, clock_ns=clock_ns)
-        self.fleet = Fleet(self.book, self.sender, clock_ns)
+        self.fleet = Fleet(self.book, self.sender, clock_ns, self._refusal)
         #: Replaced whenever a command takes a step; set then.
         self._stirred = asyncio.Event()
         #: Rows that the journal is still to get.
@@ -172,6 +173,14 @@ class Commanding:
             if row is not None and "commands" in row.info:
                 found.add(node)
         return found
+
+    async def _refusal(self, user: str, nodes: Sequence[str]) -> str | None:
+        """Rights that were taken away end a fleet run before its next stage."""
+        caller = await self._registry.user_lists.caller(user)
+        if caller is None:
+            return f"there is no user {user} any more"
+        gone = next((node for node in nodes if not may_command(caller, node)), None)
+        return f"{user} may not command {gone} any more" if gone is not None else None
 
     async def _tick(self) -> Never:
         while True:

@@ -3,6 +3,8 @@
 start ─▶ recorded ─▶ stage: send ─▶ all final? ─▶ failures < limit? ─▶ next stage … ─▶ ended
 ▲                │ no: stopped
 hub starts again ───────┘ those that have the command already are not sent it again
+
+Whoever began it must have the right to command all nodes of a stage when that stage begins, not only at the start.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ import structlog
 from hub.commands.model import Entry, State
 from hub.commands.sender import Wanted
 from hub.commands.stages import boundaries
+from hub.nodes.database import RegistryError
 from hub.statefile import StateUnavailable
 from wire.messages import Command as Body
 from wire.point import NS_PER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from hub.commands.book import Book
     from hub.commands.model import Progress
@@ -78,10 +81,18 @@ class Fleet:
         book: keeps them.
         sender: sends their commands.
         clock_ns: wall clock.
+        refusal: why a user may not (any more) command these nodes; None: it may.
     """
 
-    def __init__(self, book: Book, sender: Sender, clock_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        book: Book,
+        sender: Sender,
+        clock_ns: Callable[[], int],
+        refusal: Callable[[str, Sequence[str]], Awaitable[str | None]],
+    ) -> None:
         self._book = book
+        self._refusal = refusal
         self._sender = sender
         self._clock_ns = clock_ns
         self._tasks: asyncio.TaskGroup | None = None
@@ -162,14 +173,17 @@ class Fleet:
             try:
                 await self._stages(run, bounds)
                 break
-            except StateUnavailable as error:
-                _log.error("a fleet run waits: nothing can be recorded", run=run.id, why=str(error))
+            except (StateUnavailable, RegistryError) as error:
+                _log.error("a fleet run waits: nothing can be read or recorded", run=run.id, why=str(error))
                 await asyncio.sleep(_LOOK_AGAIN_S)
         del self._going[run.id]
 
     async def _stages(self, run: Run, bounds: Sequence[int]) -> None:
         for number, upto in enumerate(bounds, start=1):
             if run.state != "running":
+                break
+            if (why := await self._refusal(run.user, run.nodes[:upto])) is not None:
+                run.state, run.why = "stopped", why
                 break
             if number > run.stage:
                 run.stage = number

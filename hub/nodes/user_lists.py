@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from sqlalchemy import func, select
 
-from hub.nodes.callers import Role, Scope
+from hub.nodes.callers import Caller, Role, Scope
 from hub.nodes.tables import LOGINS, TOKENS, USERS
-from hub.nodes.user_tables import ACCESS, OIDC_USERS, TOKEN_FACTS
+from hub.nodes.user_tables import ACCESS, OIDC_USERS, TOKEN_FACTS, nodes_in
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -95,6 +95,20 @@ class UserLists:
                 )
                 for row in connection.execute(chosen)
             ]
+
+        return await self._database.run(work)
+
+    async def caller(self, name: str) -> Caller | None:
+        """What a user may now, whatever a token of it may; None: there is no such user."""
+        chosen = select(USERS.c.role, ACCESS.c.groups).outerjoin(ACCESS, ACCESS.c.user == USERS.c.name)
+
+        def work(connection: Connection) -> Caller | None:
+            row = connection.execute(chosen.where(USERS.c.name == name)).first()
+            if row is None:
+                return None
+            groups = frozenset(row.groups) if row.groups is not None else None
+            nodes = frozenset(connection.execute(nodes_in(groups)).scalars()) if groups is not None else None
+            return Caller(name, Role(row.role), Scope.FULL, None, groups=groups, nodes=nodes)
 
         return await self._database.run(work)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from hub.nodes.callers import Role, Scope
 from tests.hub.api.test_commands import bench
+from tests.support.api import bearer
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
@@ -83,6 +87,37 @@ def test_too_many_failures_stop_it_before_the_next_stage(tmp_path: Path) -> None
             assert (found["state"], found["states"], found["stage"]) == ("stopped", {"done": 1, "failed": 1}, 1)
             assert "1 failed" in found["why"]
             assert len(it.link.published) == 2
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "why"),
+    [
+        ("PATCH", "/users/ada", {"role": "viewer"}, "ada may not command lab-1 any more"),
+        ("PATCH", "/users/ada", {"groups": ["other"]}, "ada may not command lab-1 any more"),
+        ("PUT", "/nodes/lab-2/groups", {"groups": ["other"]}, "ada may not command lab-2 any more"),
+        ("DELETE", "/users/ada", None, "there is no user ada any more"),
+    ],
+)
+def test_who_loses_the_right_begins_no_further_stage(
+    tmp_path: Path, method: str, path: str, body: dict[str, Any] | None, why: str
+) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path) as it:
+            for node in ("lab-1", "lab-2"):
+                await it.http.post("/api/v1/nodes", json={"node": node, "groups": ["lab"]})
+            users, now_ns = it.api.parts.registry.users, it.api.clock()
+            await users.add("ada", None, Role.OPERATOR, now_ns, groups=["lab"])
+            headers = bearer(await users.issue("ada", Scope.FULL, now_ns, None))
+            wanted = {"command": "ping", "nodes": ["*"], "stages": ["1", "all"]}
+            run = (await it.http.post("/api/v1/commands", json=wanted, headers=headers)).json()
+            await eventually(lambda: len(it.link.published) == 1)
+            changed = await it.http.request(method, f"/api/v1{path}", json=body)
+            assert changed.is_success, changed.text
+            await it.nodes.answer()
+            found = await ended(it, run)
+            assert (found["state"], found["why"], len(it.link.published)) == ("stopped", why, 1)
 
     asyncio.run(scenario())
 
