@@ -24,6 +24,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         running.start()
         running.device.send("telemetry/room", '{"temperature": 35.5, "hostile<b>": 1}')
         running.device.send("telemetry/room", "{not json <script>")
+        running.device.send("log", '[{"level": "warning", "source": "pump", "message": "pressure is low"}]')
         yield running
     finally:
         running.hub.cleanup()

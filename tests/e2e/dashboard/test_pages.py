@@ -22,6 +22,7 @@ pytestmark = pytest.mark.timeout(300)  # browser and hub together, on a busy mac
 
 PAGES = ("", "node", "explore", "logs", "alerts", "rules", "commands", "ingest", "admin")
 _ON_A_PHONE = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0 Mobile Safari/537.36"
+_NO_SIDEBAR = "document.querySelector('[data-testid=stSidebar]').getBoundingClientRect().right < 1"
 _BACKGROUND = "getComputedStyle(document.querySelector('.stApp')).backgroundColor"
 
 
@@ -39,15 +40,23 @@ class Visit:
         page.screenshot(path=shots / f"light-{name}.png")
         #: Part of the page → rule of axe → the elements that break it.
         self.serious = {"light": _serious(page)}
-        for tab in page.get_by_role("tab").all()[1:]:
+        #: What the page itself says is wrong.
+        self.refused: list[str] = []
+        tabs = page.get_by_role("tab")
+        for number in range(1, tabs.count()):
+            tab = tabs.nth(number)
+            title = tab.inner_text()
             tab.click()
             expect(tab).to_have_attribute("aria-selected", "true")
             drawn(page)
-            self.serious[tab.inner_text()] = _serious(page)
-            page.screenshot(path=shots / f"light-{name}-{tab.inner_text().lower().replace(' ', '-').strip('?')}.png")
-        for tab in page.get_by_role("tab").all()[:1]:
-            tab.click()
+            self.serious[title] = _serious(page)
+            self.refused += page.get_by_test_id("stAlertContentError").locator("visible=true").all_inner_texts()
+            page.screenshot(path=shots / f"light-{name}-{title.lower().replace(' ', '-').strip('?')}.png")
+        if tabs.count():
+            tabs.first.click()
             drawn(page)
+        page.mouse.move(0, 0)
+        page.get_by_test_id("stMain").evaluate("main => main.scrollTo(0, 0)")
         light = page.evaluate(_BACKGROUND)
         page.emulate_media(color_scheme="dark")
         page.wait_for_function(f"{_BACKGROUND} !== '{light}'")
@@ -55,11 +64,12 @@ class Visit:
         page.screenshot(path=shots / f"dark-{name}.png")
         self.serious["dark"] = _serious(page)
         page.set_viewport_size(PHONE)
-        expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")
+        page.wait_for_function(_NO_SIDEBAR)
         drawn(page)
         page.screenshot(path=shots / f"phone-{name}.png")
         #: Pixels by which a phone would have to scroll sideways.
         self.too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        self.refused += page.get_by_test_id("stAlertContentError").locator("visible=true").all_inner_texts()
 
 
 def _serious(page: Page) -> dict[str, list[str]]:
@@ -89,6 +99,10 @@ def test_no_page_reports_an_error_to_the_console_or_calls_elsewhere(visit: Visit
 
 def test_axe_finds_nothing_serious_in_light_or_in_the_dark(visit: Visit) -> None:
     assert {part: found for part, found in visit.serious.items() if found} == {}
+
+
+def test_no_page_says_that_something_went_wrong(visit: Visit) -> None:
+    assert visit.refused == []
 
 
 def test_a_page_fits_a_phone(visit: Visit) -> None:
