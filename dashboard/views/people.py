@@ -27,7 +27,8 @@ def users() -> None:
     st.dataframe([_row(one) for one in found], width="stretch", hide_index=True)
     groups = sorted({group for node in fetch.items("/nodes", slow=True) for group in node["groups"]})
     _add(groups)
-    names = [one["name"] for one in found if one["has_password"]]
+    # The command line of the hub's own machine has neither, and stays as it is.
+    names = [one["name"] for one in found if one["has_password"] or one["issuer"]]
     if names:
         name = st.selectbox("Change a user", names)
         _change(next(one for one in found if one["name"] == name), groups)
@@ -54,6 +55,7 @@ def _row(user: Document) -> Document:
         "Name": user["name"],
         "Role": user["role"],
         "Sees": "all nodes" if user["groups"] is None else ", ".join(user["groups"]) or "no node",
+        "Logs in": user["issuer"] or ("by password" if user["has_password"] else "on the hub's machine"),
         "Tokens": user["tokens"],
         "Last login": ago(user["last_login"]),
         "Since": user["created"][:10],
@@ -97,7 +99,11 @@ def _change(user: Document, groups: list[str]) -> None:
     with st.form(f"change {user['name']}"):
         role = st.selectbox("Role", roles, index=roles.index(user["role"]), format_func=_ROLES.__getitem__)
         seen = _seen(groups, user["groups"], user["name"])
-        password = st.text_input("New password (empty: stays)", type="password", max_chars=1024)
+        password = ""
+        if user["issuer"]:
+            st.caption(f"Logs in at {plain(user['issuer'])}, which says the role anew at each login; no password here.")
+        else:
+            password = st.text_input("New password (empty: stays)", type="password", max_chars=1024)
         saved = st.form_submit_button("Save")
     if saved:
         change: Document = {"role": role, "groups": seen} | ({"password": password} if password else {})

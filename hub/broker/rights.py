@@ -164,9 +164,11 @@ def check_node_name(node: str) -> str:
 
     Raises:
         TopicError: outside the grammar of node ids.
-        NameReserved: the hub itself uses it.
+        NameReserved: the hub itself uses it; or no path of HTTP could name it.
     """
-    if check_node_id(node) in RESERVED:
+    if check_node_id(node) in (".", ".."):
+        raise NameReserved(f"a node cannot be called {node!r}: in addresses of HTTP that means something else")
+    if node in RESERVED:
         names = ", ".join(sorted(RESERVED))
         raise NameReserved(f"a node cannot be called {node!r}: {names} are the hub's own accounts on the broker")
     return node

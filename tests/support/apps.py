@@ -233,6 +233,8 @@ async def _made(folder: Path, *, empty: bool, joins: bool) -> AsyncIterator[Serv
         for role in (Role.OPERATOR, Role.VIEWER):
             await users.add(f"a-{role}", PASSWORD, role, api.clock())
             tokens[str(role)] = await users.issue(f"a-{role}", Scope.FULL, api.clock(), None)
+        elsewhere = api.parts.registry.oidc_users
+        await elsewhere.admit("https://id.example", "s1", "olga", Role.VIEWER, api.clock(), groups=["lab"])
         try:
             yield Served(api.url, tokens, link)
         finally:

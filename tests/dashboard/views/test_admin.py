@@ -57,6 +57,24 @@ def test_who_gets_another_password_sees_what_he_saw(api: Served, groups: list[st
     assert may_log_in(api, name, "another one, longer")
 
 
+def test_who_logs_in_elsewhere_is_listed_and_changed_and_can_have_no_password(api: Served) -> None:
+    app = change("olga")
+    assert "https://id.example" in cells(app)
+    assert "Logs in at" in words(app)
+    assert "New password (empty: stays)" not in [one.label for one in app.text_input]
+    app.checkbox(key="all nodes olga").set_value(False)
+    app.multiselect(key="groups olga").set_value([])
+    press(app, "Save")
+    assert (user(api, "olga")["groups"], user(api, "olga")["has_password"]) == ([], False)
+    press(change("olga"), "End all sessions and tokens")
+    press(change("olga"), "Remove the user")
+    assert "olga" not in cells(page("admin")).split()
+
+
+def test_the_command_line_of_the_hub_itself_cannot_be_chosen() -> None:
+    assert "local" not in widget(page("admin").selectbox, "Change a user").options
+
+
 def test_a_user_is_added_for_the_nodes_of_a_group_and_the_password_is_shown_once(api: Served) -> None:
     app = page("admin")
     names = [one for one in app.text_input if one.label == "Name"]

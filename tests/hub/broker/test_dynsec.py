@@ -226,6 +226,12 @@ def test_no_node_has_a_name_of_the_hubs_own(name: str) -> None:
         node_account(name, "x", TOPICS)
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_node_has_a_name_that_no_path_of_http_can_hold(name: str) -> None:
+    with pytest.raises(NameReserved, match="in addresses of HTTP"):
+        node_account(name, "x", TOPICS)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "+", "#", "$hub", "é", "x" * 65])
 def test_a_name_outside_the_grammar_gets_no_account(name: str) -> None:
     with pytest.raises(TopicError):
