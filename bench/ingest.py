@@ -105,7 +105,7 @@ class Hub:
         running = json.loads(_line(self._process.stdout))["running"]
         self._url = running["api_url"]
         self.process = psutil.Process(self._process.pid)
-        while self.metric("iothub_link_up") != 1:
+        while self.metric("iothub_link_subscribed") != 1:
             time.sleep(0.05)
 
     def metric(self, name: str, label: str = "") -> float:
@@ -141,7 +141,7 @@ def hub_run(hub: Hub, port: int, load: Load, beside: Mapping[str, psutil.Process
         began = moved = time.time()
         _go(sender)
         done = 0.0
-        while done < load.messages and time.time() - moved < 5:
+        while done < load.messages and time.time() - moved < 60:
             time.sleep(_LOOK_S)
             now_done = hub.metric("iothub_messages_total", "stored") - before
             if now_done != done:

@@ -40,7 +40,8 @@ class Clocks:
         least = self._now
         for node, end in newest.items():
             difference = arrival_ns - points[end - 1].ts_ns
-            if difference < least.get(node, difference + 1):
+            known = least.get(node)
+            if known is None or difference < known:
                 least[node] = difference
 
     def observe_one(self, node: str, ts_ns: int, arrival_ns: int) -> None:

@@ -8,6 +8,7 @@ tick   ──▶ Presence (silence) ──────────────�
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from wire.errors import PayloadError, Reason
@@ -32,6 +33,8 @@ _COMMANDS: Final = frozenset({Kind.COMMAND, Kind.HUB_COMMAND})
 _LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
 #: A second later for so many nodes that were heard: of 100,000 nodes they are written every minute.
 _LAST_SEEN_NODES_A_S: Final = 2_000
+#: In one transaction: whatever else is to be written, births and logins, waits no longer than this takes.
+_LAST_SEEN_AT_ONCE: Final = 5_000
 
 
 class Controls:
@@ -108,10 +111,12 @@ class Controls:
         await self._write()
         if not 0 <= now_ns - self._last_seen_written_ns < self._last_seen_wait_ns:
             self._last_seen |= self._presence.take_last_seen()
-            await self._registry.record((), self._last_seen)
-            self._last_seen_wait_ns = _LAST_SEEN_EVERY_NS + len(self._last_seen) // _LAST_SEEN_NODES_A_S * NS_PER_S
-            self._last_seen = {}
-            self._last_seen_written_ns = now_ns
+            wait_ns = _LAST_SEEN_EVERY_NS + len(self._last_seen) // _LAST_SEEN_NODES_A_S * NS_PER_S
+            while part := dict(islice(self._last_seen.items(), _LAST_SEEN_AT_ONCE)):
+                await self._registry.record((), part)
+                for node in part:
+                    del self._last_seen[node]
+            self._last_seen_wait_ns, self._last_seen_written_ns = wait_ns, now_ns
 
     async def flush(self) -> None:
         """Write the transitions, commands and replies that are not durable yet, and announce them.

@@ -90,8 +90,10 @@ class Group:
         kept = Counter(self.nodes)
         duplicate = Counter(self.nodes[i] for i in duplicates)
         if lost:
-            kept.subtract(Counter(self.nodes[i] for i in lost))
-        received = kept + handled
+            kept -= Counter(self.nodes[i] for i in lost)
+        # No sum and no difference with nothing: each would look at every node.
+        received = kept.copy()
+        received.update(handled)
         for (node, _), count in refused.items():
             received[node] += count
         if self.batches and (forgotten := self.messages - received.total()):
@@ -99,7 +101,7 @@ class Group:
         return Settled(
             arrival_ns=self.first_ns,
             received=received,
-            stored=kept - duplicate,
+            stored=kept - duplicate if duplicate else kept,
             duplicate=duplicate,
             handled=handled,
             refused=refused,

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hub.kinds import SeriesKinds
 from wire.errors import Reason
 from wire.formats.base import RefusedValue
 from wire.formats.values import NUMBER, put_number
 from wire.point import LOG_MEASUREMENT, NS_PER_S, Point, SeriesKey, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 #: Where a value goes that its series cannot take.
 TEXT_SUFFIX: Final = "_text"
@@ -77,9 +78,7 @@ class Guard:
 
     def __init__(self, limits: GuardLimits, *, shares_types: bool = False) -> None:
         self._limits = limits
-        self._types: dict[SeriesKey, dict[str, type]] = {}
-        #: Of those, the fields of numbers that points had which passed.
-        self._numbers: dict[SeriesKey, set[str]] = {}
+        self._kinds = SeriesKinds()
         #: By measurement and field; None where each series has its own.
         self._shared: dict[str, dict[str, type]] | None = {} if shares_types else None
         self._series_of: dict[str, int] = {}
@@ -89,12 +88,14 @@ class Guard:
 
     def remember(self, series: Iterable[tuple[SeriesKey, str, type]]) -> None:
         """Take over what the store holds: key, field and float, bool or str."""
-        self._numbers.clear()
+        found: dict[SeriesKey, dict[str, type]] = {}
         for key, field, kind in series:
-            fields = self._types.setdefault(key, {})
-            if field not in fields:
-                self._series_of[key.node] = self._series_of.get(key.node, 0) + 1
-            fields[field] = self._share(key.measurement, field, kind)
+            found.setdefault(key, {})[field] = self._share(key.measurement, field, kind)
+        for key, types in found.items():
+            known = self._kinds.of.get(key)
+            new = len(types) if known is None else len(types.keys() - known.types.keys())
+            self._series_of[key.node] = self._series_of.get(key.node, 0) + new
+            self._kinds.put(key, types)
 
     def remember_fields(self, fields: Iterable[tuple[str, str, type]]) -> None:
         """Take over what a database holds: measurement, field and float, bool, str or int, of which it takes no other.
@@ -103,13 +104,12 @@ class Guard:
         """
         if self._shared is None:
             return
-        self._numbers.clear()
         for measurement, field, kind in fields:
             if measurement != LOG_MEASUREMENT:  # the database holds records in its own way
                 self._shared.setdefault(measurement, {})[field] = kind
-        for key, types in self._types.items():
+        for key, kinds in self._kinds.of.items():
             if (shared := self._shared.get(key.measurement)) is not None:
-                types.update((field, shared[field]) for field in types.keys() & shared.keys())
+                self._kinds.put(key, {field: shared[field] for field in kinds.types.keys() & shared.keys()})
 
     def window(self, now_ns: int) -> None:
         """Move the window of allowed times; called once a batch."""
@@ -118,9 +118,10 @@ class Guard:
 
     def passes(self, point: Point) -> bool:
         """Whether the point can be stored as it is."""
-        types = self._types.get(point.key)
-        if types is None or not self._oldest_ns <= point.ts_ns <= self._newest_ns:
+        kinds = self._kinds.of.get(point.key)
+        if kinds is None or not self._oldest_ns <= point.ts_ns <= self._newest_ns:
             return False
+        types = kinds.types
         # A loop, not all(…): a generator costs more than the comparisons.
         for field, value in point.fields.items():  # noqa: SIM110
             if types.get(field) is not type(value):
@@ -129,13 +130,12 @@ class Guard:
 
     def passes_numbers(self, point: Point) -> bool:
         """As :meth:`passes`, of a point whose values are floats; the one call that most points make on the hot path."""
-        numbers = self._numbers.get(point.key)
-        if numbers is not None and numbers.issuperset(point.fields):
-            return self._oldest_ns <= point.ts_ns <= self._newest_ns
-        if not self.passes(point):
-            return False
-        self._numbers.setdefault(point.key, set()).update(point.fields)
-        return True
+        kinds = self._kinds.of.get(point.key)
+        return (
+            kinds is not None
+            and kinds.numbers.issuperset(point.fields)
+            and self._oldest_ns <= point.ts_ns <= self._newest_ns
+        )
 
     def check(self, point: Point) -> Checked:
         """Find out value by value what of the point can be stored, and in which fields."""
@@ -143,38 +143,47 @@ class Guard:
         clashes: list[Clash] = []
         if not self._oldest_ns <= point.ts_ns <= self._newest_ns:
             return Checked(None, [self._out_of_window(point)], clashes)
-        types = self._types.setdefault(point.key, {})
+        known = self._kinds.of.get(point.key)
+        types = known.types if known is not None else _NOTHING
+        begun: dict[str, type] = {}
         fields: dict[str, Value] = {}
         misfits: list[tuple[str, Value, type]] = []
         for field, value in point.fields.items():
             kind = types.get(field) or self._shared_type(point.key.measurement, field)
             if kind is not None and kind is not type(value):
                 misfits.append((field, value, kind))
-            elif (problem := self._admit(point.key, types, field, value, fields)) is not None:
+            elif (problem := self._admit(point.key, types, begun, field, value, into=fields)) is not None:
                 refused.append(problem)
         # What has to move comes last, so that it never takes the place of a value that is where it belongs.
         for field, value, kind in misfits:
             name, fitted = _fit(field, value, kind)
             if (clash := self._clash(point.key, field, kind, value, name)) is not None:
                 clashes.append(clash)
-            if (problem := self._admit(point.key, types, name, fitted, fields)) is not None:
+            if (problem := self._admit(point.key, types, begun, name, fitted, into=fields)) is not None:
                 refused.append(problem)
-        if not types:
-            del self._types[point.key]
+        if begun:
+            self._kinds.put(point.key, begun)
         kept = Point(point.key, point.ts_ns, fields, point.seq) if fields else None
         return Checked(kept, refused, clashes)
 
     def _admit(
-        self, key: SeriesKey, types: dict[str, type], name: str, value: Value, fields: dict[str, Value]
+        self,
+        key: SeriesKey,
+        types: Mapping[str, type],
+        begun: dict[str, type],
+        name: str,
+        value: Value,
+        *,
+        into: dict[str, Value],
     ) -> RefusedValue | None:
-        """Put ``value`` into ``fields`` if the series exists with that type, or may begin."""
-        kind = types.get(name) or self._shared_type(key.measurement, name)
+        """Put ``value`` there if the series exists with that type, or may begin: it then is in ``begun``."""
+        kind = types.get(name) or begun.get(name) or self._shared_type(key.measurement, name)
         if kind is not None and kind is not type(value):
             return RefusedValue(
                 Reason.TYPE_CLASH,
                 f"{name[:_LONGEST_SHOWN]!r} holds {_NAMES[kind]}, not {_NAMES[type(value)]} such as {_sample(value)}",
             )
-        if name not in types:
+        if name not in types and name not in begun:
             count = self._series_of.get(key.node, 0)
             if count >= self._limits.series_per_node:
                 return RefusedValue(
@@ -182,12 +191,12 @@ class Guard:
                     f"{name[:_LONGEST_SHOWN]!r}: node {key.node} has {count} series (limits.series_per_node)",
                 )
             self._series_of[key.node] = count + 1
-            types[name] = self._share(key.measurement, name, type(value))
-        if name in fields:
+            begun[name] = self._share(key.measurement, name, type(value))
+        if name in into:
             return RefusedValue(
                 Reason.TYPE_CLASH, f"{name[:_LONGEST_SHOWN]!r} is taken by another value of the message"
             )
-        fields[name] = value
+        into[name] = value
         return None
 
     def _share(self, measurement: str, field: str, kind: type) -> type:

@@ -64,6 +64,8 @@ class Routes:
         self._topics = topics
         self._limits = limits
         self._sources = tuple(sources)
+        #: Field names within the limits; what all messages look at stays near the processor.
+        self._names: set[str] = set()
         self._half = max(size // 2, 1)
         self.cache: dict[str, Route] = {}
         self._older: dict[str, Route] = {}
@@ -102,7 +104,8 @@ class Routes:
 
     def _data(self, name: str, node: str, measurement: str) -> Route:
         of_outbox = measurement == OUTBOX_MEASUREMENT
-        return Route(node, decode=FORMATS[name], context=context(node, measurement, self._limits), careful=of_outbox)
+        made = context(node, measurement, self._limits, self._names)
+        return Route(node, decode=FORMATS[name], context=made, careful=of_outbox)
 
 
 def subscriptions(sources: Sequence[SourceSettings], topics: Topics) -> list[str]:

@@ -9,7 +9,6 @@ entries in the same order gives the same books; that is how they are restored.
 from __future__ import annotations
 
 from collections import Counter
-from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -20,22 +19,26 @@ from hub.ledger.tracker import MAX_SEQ
 from wire.errors import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 
 class Entry(msgspec.Struct, array_like=True):
     """One settled group as the journal holds it."""
 
     arrival_ns: int
-    #: Node, received, stored, duplicate, handled, and the next expected number after the run of numbers in order with
-    #: which its part of the group began; None before its first number.
+    #: Node, received, stored, duplicate, handled; older journals have every node here, and as the sixth what is in
+    #: ``tops`` now.
     nodes: list[tuple[str, int, int, int, int, int | None]]
-    #: What followed of a node after that run, and the sessions that were named, in order.
+    #: What followed of a node after the run of numbers in ``tops``, and the sessions that were named, in order.
     odd: list[tuple[str, Sequenced]]
     refused: dict[tuple[str, Reason], int]
     values_refused: dict[tuple[str, Reason], int]
-    #: The second to fifth column of ``nodes``, summed.
+    #: Messages received, stored, duplicate, handled, of all nodes.
     sums: tuple[int, int, int, int]
+    #: Nodes all of whose messages were stored: nearly all there are.
+    stored: dict[str, int] = {}
+    #: The next expected number after the run of numbers in order with which a node's part of the group began.
+    tops: dict[str, int] = {}
 
 
 class Changes(NamedTuple):
@@ -81,68 +84,50 @@ class Books:
         return bool(self._dirty) and arrival_ns // HOUR_NS != self._hour
 
     def prepare(self, settled: Settled) -> Entry:
-        """Work out what to journal. The second loop is the only thing done for each single message."""
-        tops: dict[str, int | None] = dict.fromkeys(settled.received)
-        for others in (settled.stored, settled.duplicate, settled.handled):
-            if not others.keys() <= tops.keys():
-                tops.update(dict.fromkeys(others))
-        for node in tops:
-            book = self._nodes.get(node)
-            if book is not None and book.current is not None:
-                tops[node] = book.current.top
-        ends: dict[str, int] = {}
-        odd: list[tuple[str, Sequenced]] = []
-        for node, what in settled.sequences:
-            try:
-                if tops[node] == what:
-                    tops[node] = what + 1
-                    continue
-            except KeyError:
-                pass
-            if (top := tops.get(node)) is not None:
-                ends[node] = top
-                tops[node] = None  # nothing equals it: what follows of this node is odd too
-            odd.append((node, what))
-        tops.update(ends)
+        """Work out what to journal. The loop over the numbers is the only thing done for each single message."""
+        stored, duplicate, handled = settled.stored, settled.duplicate, settled.handled
+        plain: dict[str, int]
+        if settled.received == stored:
+            plain, others = stored, {**duplicate, **handled}
+        else:
+            plain = {node: n for node, n in settled.received.items() if stored.get(node) == n}
+            others = {node: 0 for each in (settled.received, stored) for node in each if node not in plain}
+            others |= {**duplicate, **handled}
+        if others:
+            plain = {node: n for node, n in plain.items() if node not in others}
+        tops, odd = self._runs(settled.sequences)
         return Entry(
             arrival_ns=settled.arrival_ns,
-            nodes=list(
-                zip(
-                    tops,
-                    _column(settled.received, tops),
-                    _column(settled.stored, tops),
-                    _column(settled.duplicate, tops),
-                    _column(settled.handled, tops),
-                    tops.values(),
-                    strict=False,  # some columns are endless
-                )
-            ),
+            nodes=[
+                (node, settled.received[node], stored[node], duplicate[node], handled[node], None) for node in others
+            ],
             odd=odd,
             refused=settled.refused,
             values_refused=settled.values_refused,
-            sums=(
-                settled.received.total(),
-                settled.stored.total(),
-                settled.duplicate.total(),
-                settled.handled.total(),
-            ),
+            sums=(settled.received.total(), stored.total(), duplicate.total(), handled.total()),
+            stored=plain,
+            tops=tops,
         )
 
     def apply(self, entry: Entry) -> None:
         """Count one entry that is durable."""
         self._hour = entry.arrival_ns // HOUR_NS
-        nodes, dirty = self._nodes, self._dirty
-        for node, received, stored, duplicate, handled, top in entry.nodes:
+        nodes = self._nodes
+        self._dirty.update(entry.stored)
+        for node, stored in entry.stored.items():
             book = nodes.get(node)
             if book is None:
                 book = nodes[node] = NodeBook()
-            dirty.add(node)
-            book.received += received
+            book.received += stored
             book.stored += stored
-            book.duplicate += duplicate
-            book.handled += handled
+        for node, received, stored, duplicate, handled, top in entry.nodes:
+            book = self._book(node)
+            book.grow((received, stored, duplicate, handled))
             if top is not None:
                 book.current.top = top  # type: ignore[union-attr]  # a run has a tracker
+        self._dirty.update(entry.tops)
+        for node, top in entry.tops.items():
+            nodes[node].current.top = top  # type: ignore[union-attr]  # a run has a tracker
         self._all.grow(entry.sums)
         self._refuse(entry.refused, whole=True)
         self._refuse(entry.values_refused, whole=False)
@@ -221,6 +206,26 @@ class Books:
 
     # -- private ----------------------------------------------------------------------------------------------------
 
+    def _runs(self, sequences: Iterable[tuple[str, Sequenced]]) -> tuple[dict[str, int], list[tuple[str, Sequenced]]]:
+        """Where the numbers of each node that came in order end, and all that came otherwise or after that."""
+        tops: dict[str, int | None] = {}
+        ends: dict[str, int] = {}
+        odd: list[tuple[str, Sequenced]] = []
+        for node, what in sequences:
+            try:
+                top = tops[node]
+            except KeyError:
+                book = self._nodes.get(node)
+                top = tops[node] = book.current.top if book is not None and book.current is not None else None
+            if top == what:
+                tops[node] = what + 1
+                continue
+            if top is not None:
+                ends[node] = top
+                tops[node] = None  # nothing equals it: what follows of this node is odd too
+            odd.append((node, what))
+        return {node: top for node, top in tops.items() if top is not None} | ends, odd
+
     def _book(self, node: str) -> NodeBook:
         self._dirty.add(node)
         book = self._nodes.get(node)
@@ -255,7 +260,3 @@ class Books:
                 "too many gaps in the sequence numbers of a node: the oldest stays missing for good",
                 {"node": node, "session": session, "first": first, "last": last, "max_gaps": self._gaps_per_node},
             )
-
-
-def _column(counts: Counter[str], nodes: Iterable[str]) -> Iterator[int]:
-    return map(counts.get, nodes, repeat(0)) if counts else repeat(0)

@@ -142,11 +142,11 @@ class Presence:
 
     def observe_data(self, nodes: Iterable[str], arrival_ns: int) -> list[Transition]:
         """Note that ``nodes`` published; once a batch, after its status messages."""
-        everyone = self._nodes
+        everyone, online = self._nodes, Contact.ONLINE
         changes: list[Transition] = []
         for node in nodes:
             known = everyone.get(node)
-            if known is not None and known.contact is Contact.ONLINE:
+            if known is not None and known.contact is online:
                 known.last_seen_ns = arrival_ns
             else:
                 changes += self._heard(node, known, arrival_ns)

@@ -5,12 +5,15 @@ Writing goes by batches: ``record`` takes what presence found since the last cal
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 from argon2 import PasswordHasher
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from hub.nodes.connections import drop_old, drop_oldest
 from hub.nodes.database import Database, RegistryError
 from hub.nodes.folding import fold
 from hub.nodes.joins import Joins
@@ -32,7 +35,8 @@ if TYPE_CHECKING:
 
 #: Values in one ``IN (…)``; databases allow some thousands.
 _CHUNK: Final = 500
-_CONNECTIONS_KEPT_NS: Final = 365 * 86_400 * 1_000_000_000
+#: The whole table is read for what is too old.
+_OLD_EVERY_NS: Final = 3600 * 1_000_000_000
 #: Of one node: a month of one that reconnects every ten minutes, and an hour of one that flaps.
 _CONNECTIONS_KEPT: Final = 5000
 
@@ -68,6 +72,7 @@ class Registry:
         self._connections_kept = connections_kept
         #: Nodes that have connected since the last ``maintain``.
         self._connected: set[str] = set()
+        self._old_dropped_ns = 0
         self.users = Users(self.database, hasher or PasswordHasher())
         self.user_lists = UserLists(self.database)
         self.oidc_users = OidcUsers(self.database, self.users.revision)
@@ -134,18 +139,20 @@ class Registry:
         Expired tokens and old logins go too.
         """
         await self.users.maintain(now_ns)
-        old = CONNECTIONS.c.disconnected_ns < now_ns - _CONNECTIONS_KEPT_NS
+        dropped = 0
+        if not 0 <= now_ns - self._old_dropped_ns < _OLD_EVERY_NS:
+            dropped = await self.database.run(lambda connection: drop_old(connection, now_ns))
+            self._old_dropped_ns = now_ns
         connected, self._connected = self._connected, set()
-
-        def work(connection: Connection) -> int:
-            dropped = connection.execute(delete(CONNECTIONS).where(old)).rowcount
-            return dropped + sum(_drop_oldest(connection, node, self._connections_kept) for node in connected)
-
-        try:
-            return await self.database.run(work)
-        except RegistryError:
-            self._connected |= connected
-            raise
+        while connected:  # a part at a time: in between others get their turn
+            part = list(islice(connected, _CHUNK))
+            try:
+                dropped += await self.database.run(partial(drop_oldest, nodes=part, kept=self._connections_kept))
+            except RegistryError:
+                self._connected |= connected
+                raise
+            connected.difference_update(part)
+        return dropped
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -222,15 +229,6 @@ def _record(connection: Connection, folded: Folded, last_seen: Mapping[str, int]
     first = change.where(NODES.c.first_seen_ns.is_(None))
     _many(connection, first, [{"of": node, "first_seen_ns": ns} for node, ns in folded.nodes.items()])
     _many(connection, change, [{"of": node, "last_seen_ns": ns} for node, ns in last_seen.items()])
-
-
-def _drop_oldest(connection: Connection, node: str, kept: int) -> int:
-    of_node = CONNECTIONS.c.node == node
-    newest = select(CONNECTIONS.c.id).where(of_node).order_by(CONNECTIONS.c.id.desc())
-    first_kept = connection.execute(newest.offset(kept - 1).limit(1)).scalar_one_or_none()
-    if first_kept is None:
-        return 0
-    return connection.execute(delete(CONNECTIONS).where(of_node, CONNECTIONS.c.id < first_kept)).rowcount
 
 
 def _many(connection: Connection, statement: Any, rows: Sequence[Mapping[str, Any]]) -> None:

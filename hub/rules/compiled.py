@@ -115,6 +115,7 @@ class Index:
         self._by_node: dict[tuple[str, str], list[Watch]] = defaultdict(list)
         self._by_measurement: dict[str, list[Watch]] = defaultdict(list)
         self._others: list[Watch] = []
+        self._named: set[str] = set()
         for ready in self.ready.values():
             for watch in ready.watches:
                 self._enter(watch)
@@ -129,6 +130,12 @@ class Index:
         found = [watch for watch in candidates if self.applies(watch, key)]
         return sorted(found, key=lambda watch: (watch.rule.order, watch.at))
 
+    def may_watch(self, measurement: str) -> bool:
+        """Whether some condition watches this measurement, of whatever node."""
+        return measurement in self._named or any(
+            matches(watch.metric.measurement, measurement) for watch in self._others
+        )
+
     def applies(self, watch: Watch, key: SeriesKey) -> bool:
         """Whether this condition watches this key."""
         return watch.fits(key) and watch.rule.means(key.node, self._groups_of)
@@ -136,7 +143,9 @@ class Index:
     def _enter(self, watch: Watch) -> None:
         if is_glob(watch.metric.measurement):
             self._others.append(watch)
-        elif any(is_glob(node) for node in watch.rule.rule.nodes):
+            return
+        self._named.add(watch.metric.measurement)
+        if any(is_glob(node) for node in watch.rule.rule.nodes):
             self._by_measurement[watch.metric.measurement].append(watch)
         else:
             for node in dict.fromkeys(watch.rule.rule.nodes):

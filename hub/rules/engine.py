@@ -168,8 +168,10 @@ class Engine:
 
     def _observe(self, points: Sequence[Point], now_ns: int, *, system: bool) -> list[RuleEvent]:
         out: list[RuleEvent] = []
-        plans = self._tables.plans[system]
+        plans, unwatched = self._tables.plans[system], self._tables.unwatched
         for point in points:
+            if point.key.measurement in unwatched:
+                continue
             try:
                 plan = plans[point.key]
             except KeyError:

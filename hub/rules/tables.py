@@ -76,6 +76,8 @@ class Tables:
         self.windows = Windows(self._forget_plans)
         #: By what speaks: nodes, the hub itself. None: nothing watches the key.
         self.plans: tuple[dict[SeriesKey, Plan | None], dict[SeriesKey, Plan | None]] = ({}, {})
+        #: Measurements of nodes of which nothing watches any key: those need no plan.
+        self.unwatched: set[str] = set()
         self.cells: dict[CellPlace, Cell] = {}
         self.tracks: dict[tuple[str, Subject], Track] = {}
         self.joints = Joints(self.track)
@@ -91,6 +93,11 @@ class Tables:
                 del plans[idle]
         watches = self.index.watches(key) if key.measurement.startswith("$") == system else []
         subscribed = self.windows.any_subscribed and not system
+        if not (system or subscribed or self.index.may_watch(key.measurement)):
+            if len(self.unwatched) >= _MOST_KEYS:
+                self.unwatched.clear()
+            self.unwatched.add(key.measurement)
+            return None
         plan = Plan(key, watches, subscribed=subscribed) if watches or subscribed else None
         plans[key] = plan
         return plan
@@ -223,6 +230,7 @@ class Tables:
     def _forget_plans(self) -> None:
         for plans in self.plans:
             plans.clear()
+        self.unwatched.clear()
 
 
 def subject_of(key: SeriesKey, field: str) -> Subject:

@@ -26,6 +26,8 @@ class Layouts:
     def __init__(self) -> None:
         self.index: dict[tuple[SeriesKey, tuple[str, ...]], int] = {}
         self._key_numbers: dict[SeriesKey, int] = {}
+        #: Many keys have the same fields: to compare one object that is near costs less than one of each key.
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._used = 0
         self._ids: Ids = np.empty(0, np.int32)
         self._next = NOTHING + 1
@@ -37,7 +39,7 @@ class Layouts:
         return len(self.index)
 
     def add_log(self, key: SeriesKey, names: tuple[str, ...]) -> int:
-        self.index[key, names] = LOG
+        self.index[key, self._shared(names)] = LOG
         return LOG
 
     def add(self, key: SeriesKey, names: tuple[str, ...], ids: list[int]) -> int:
@@ -48,9 +50,12 @@ class Layouts:
         self._start[self._next], self._count[self._next] = self._used, len(ids)
         self._key_number[self._next] = self._key_numbers.setdefault(key, len(self._key_numbers))
         self._used += len(ids)
-        self.index[key, names] = number = self._next
+        self.index[key, self._shared(names)] = number = self._next
         self._next += 1
         return number
+
+    def _shared(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return self._names.setdefault(names, names)
 
     def key_numbers(self, layout: npt.NDArray[np.int64]) -> Times:
         """A number for the key of each layout."""

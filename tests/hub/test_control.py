@@ -170,6 +170,32 @@ def test_last_seen_times_that_could_not_be_written_are_tried_again_at_the_next_t
     run(test)
 
 
+def test_last_seen_times_of_very_many_nodes_are_written_in_parts_so_that_others_get_their_turn() -> None:
+    nodes = [f"n{i}" for i in range(12_000)]
+
+    async def test() -> None:
+        rig = Rig()
+        sizes: list[int] = []
+        write = rig.registry.record
+
+        async def record(transitions: Sequence[Transition], last_seen: Mapping[str, int]) -> None:
+            sizes.append(len(last_seen))
+            if len(sizes) == 3:
+                raise RegistryError("the disk is full")
+            await write(transitions, last_seen)
+
+        observe(rig, heard=nodes)
+        await rig.controls.flush()
+        rig.registry.record = record  # type: ignore[method-assign]
+        with pytest.raises(RegistryError):
+            await rig.controls.tick(NOW_NS, connected=True)
+        assert (sizes, len(rig.registry.last_seen)) == ([5000, 5000, 2000], 10_000)
+        await rig.controls.tick(NOW_NS, connected=True)
+        assert (sizes, set(rig.registry.last_seen)) == ([5000, 5000, 2000, 2000], set(nodes))
+
+    run(test)
+
+
 def test_a_clock_that_is_set_back_does_not_stop_last_seen_times() -> None:
     async def test() -> None:
         rig = Rig()

@@ -228,5 +228,5 @@ def test_a_flood_of_new_series_takes_no_memory_past_the_limit() -> None:
     guard = make(series_per_node=10)
     for i in range(1000):
         check(guard, {"a": 1.0}, key=SeriesKey("n1", "room", (("id", str(i)),)))
-    assert len(guard._types) == 10
+    assert len(guard._kinds.of) == 10
     assert guard._series_of == {"n1": 10}

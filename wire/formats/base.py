@@ -34,7 +34,7 @@ class Context(msgspec.Struct):
     key: SeriesKey
     #: Keys with tags, interned; bounded by the format that fills it.
     tagged: dict[tuple[tuple[str, str], ...], SeriesKey] = {}
-    #: Field names that were checked against the limits before; bounded by the format that fills it.
+    #: Field names that were checked against the limits before; bounded by the format that fills it. Topics share it.
     names: set[str] = set()
 
 
@@ -66,6 +66,7 @@ class Format(Protocol):
     def __call__(self, payload: bytes, context: Context, arrival_ns: int) -> Decoded: ...
 
 
-def context(node: str, measurement: str, limits: Limits) -> Context:
-    """Make the context of a topic."""
-    return Context(node, measurement, limits, SeriesKey(node, measurement))
+def context(node: str, measurement: str, limits: Limits, names: set[str] | None = None) -> Context:
+    """Make the context of a topic; ``names`` is what all topics with these limits share."""
+    key = SeriesKey(node, measurement)
+    return Context(node, measurement, limits, key, names=names if names is not None else set())

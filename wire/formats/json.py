@@ -27,7 +27,7 @@ from wire.surrogates import is_whole
 
 #: Tagged keys interned per topic; past this the table starts anew.
 _TAGGED_KEPT: Final = 10_000
-#: Field names remembered per topic; past this the table starts anew.
+#: Field names remembered for all topics; past this the table starts anew.
 _NAMES_KEPT: Final = 10_000
 #: A key is kept in memory for good.
 _MOST_TAGS: Final = 64
@@ -114,7 +114,7 @@ def _point(message: _Numbers, context: Context, arrival_ns: int) -> Point:
 
 
 def _learn(fields: dict[str, float], context: Context) -> None:
-    """Check names that this topic has not had yet, and remember them."""
+    """Check names that did not come yet, and remember them."""
     limits = context.limits
     if len(fields) > limits.values_per_message or any(
         not name or length_in_bytes(name) > limits.key_bytes for name in fields

@@ -53,6 +53,13 @@ def test_all_nodes_are_said_once_in_five_seconds_however_many_there_are() -> Non
     assert sorted(node for step in steps[:41] for node in step) == sorted(f"n{i}" for i in range(205))
 
 
+def test_of_very_many_nodes_no_more_are_said_at_once_and_all_in_their_turn() -> None:
+    points = system(presence(*(f"n{i}" for i in range(20_500))))
+    steps = [[node for node, kind, _ in said(points.step(T0 + i * S // 10)) if kind == "$node"] for i in range(103)]
+    assert max(map(len, steps)) == 200
+    assert sorted(node for step in steps for node in step) == sorted(f"n{i}" for i in range(20_500))
+
+
 def test_a_node_is_lost_where_its_will_spoke_and_offline_where_it_said_so_itself() -> None:
     points = system(presence("a", "b", "c"))
     changes = [gone("a", "connection lost"), gone("b", "offline"), gone("c", "shut down")]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.ledger.books import Books
+from hub.ledger.books import Books, Entry
 from hub.ledger.model import HOUR_NS, Sequenced, Settled
 from tests.support.sequence import MISSING, Node
 from wire.errors import Reason
@@ -175,6 +176,26 @@ def test_a_message_nobody_accounted_for_is_shown_as_such() -> None:
     row = ledger.row("n")
     assert row is not None
     assert (row.unaccounted, ledger.totals().unaccounted) == (1, 1)
+
+
+def test_nodes_all_of_whose_messages_were_stored_take_a_name_and_a_number_in_the_journal() -> None:
+    entry = books().prepare(
+        group([("plain", 1), ("mixed", 1), ("mixed", 2)], stored={"plain": 1, "mixed": 1}, duplicate={"mixed": 1})
+    )
+    assert (entry.stored, entry.nodes) == ({"plain": 1}, [("mixed", 2, 1, 1, 0, None)])
+
+
+def test_an_entry_of_the_journal_of_an_earlier_version_counts_the_same() -> None:
+    ledger = books()
+    settle(ledger, group([("n", "s"), ("n", 1)]))
+    body = msgspec.msgpack.encode([0, [("n", 4, 2, 1, 1, 4), ("m", 1, 1, 0, 0, None)], [], {}, {}, (5, 3, 1, 1)])
+    ledger.apply(msgspec.msgpack.decode(body, type=Entry))
+    row, other = ledger.row("n"), ledger.row("m")
+    assert row is not None
+    assert other is not None
+    assert (row.received, row.stored, row.duplicate, row.handled, other.stored) == (6, 4, 1, 1, 1)
+    assert [(session.session, session.last) for session in ledger.sessions("n")] == [("s", 3)]
+    assert ledger.totals().unaccounted == 0
 
 
 def test_reasons_are_counted_by_message_and_by_value() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event
 
 from hub.nodes.database import RegistryError, sqlite_url
 from hub.nodes.model import Change, Contact, Standing, Transition, Why
@@ -264,6 +265,46 @@ def test_of_a_node_that_flaps_only_the_newest_connections_are_kept(tmp_path: Pat
             ]
             assert len(await registry.connections("steady")) == 1
             assert await registry.maintain(T0) == 0
+
+    asyncio.run(scenario())
+
+
+def test_while_connections_of_very_many_nodes_are_counted_others_get_their_turn(tmp_path: Path) -> None:
+    nodes = [f"n{i:05d}" for i in range(2_600)]
+
+    async def scenario() -> None:
+        statements: list[str] = []
+        presence, births = Presence(90), []
+        for turn in range(2):
+            for node in nodes[: 2_600 if turn == 0 else 3]:
+                births += online(node, T0 + turn * S, session=f"s{turn}", presence=presence)
+        async with Registry(sqlite_url(tmp_path / "hub.db"), connections_kept=1) as registry:
+            await registry.record(births, {})
+            engine = registry.database._engine
+            assert engine is not None
+            event.listen(engine, "before_cursor_execute", lambda *of: statements.append(of[2]))
+            assert await registry.maintain(T0) == 3
+            begun = sum("BEGIN" in statement for statement in statements)
+            assert begun >= len(nodes) // 500
+            # Not a statement a node: 100,000 nodes that all came back would hold everything up for a minute.
+            assert len(statements) < 50
+
+    asyncio.run(scenario())
+
+
+def test_connections_that_could_not_be_counted_are_counted_the_next_time(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        presence, flapping = Presence(90), []
+        for turn in range(4):
+            flapping += online("flapping", T0 + turn * S, session=f"s{turn}", presence=presence)
+        async with Registry(sqlite_url(tmp_path / "hub.db"), connections_kept=1) as registry:
+            await registry.record(flapping, {})
+            full = "CREATE TRIGGER full BEFORE DELETE ON connections BEGIN SELECT RAISE(FAIL, 'disk full'); END"
+            await registry.database.run(lambda connection: connection.exec_driver_sql(full))
+            with pytest.raises(RegistryError):
+                await registry.maintain(T0)
+            await registry.database.run(lambda connection: connection.exec_driver_sql("DROP TRIGGER full"))
+            assert await registry.maintain(T0) == 3
 
     asyncio.run(scenario())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hub.rules.engine import Engine
 from hub.rules.events import EventKind
 from tests.support.rules import Bench, at, point, rules
+from wire.point import NS_PER_S
 
 HOT = {"metric": "room.temperature", "above": {"warning": 30, "critical": 40}}
 
@@ -126,3 +127,16 @@ def test_a_node_that_is_forgotten_leaves_nothing_behind() -> None:
     assert [event.kind for event in bench.engine.forget("n1", at(1))] == [EventKind.RESOLVED]
     assert bench.tick(100) == []
     assert bench.engine.next_deadline_ns() is None
+
+
+def test_a_measurement_that_nothing_watched_is_watched_once_a_rule_or_a_subscriber_names_it() -> None:
+    bench = Bench(hot=HOT)
+    assert bench.series((0, 5.0), (1, 50.0), name="cellar.humidity") == []
+    assert bench.engine._tables.unwatched == {"cellar"}
+    assert bench.engine._tables.plans[False] == {}
+    bench.engine.replace(rules(hot=HOT, damp={"metric": "cellar.humidity", "above": 40}), at(2))
+    assert bench.series((3, 50.0), name="cellar.humidity") == ["firing warning @3"]
+    assert bench.series((3, 50.0), name="attic.humidity") == []
+    bench.engine.windows.subscribe("*", "attic.*", 60 * NS_PER_S)
+    bench.series((4, 50.0), name="attic.humidity")
+    assert [stats.last for stats in bench.engine.windows.stats(at(5))] == [50.0]
