@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import fetch
 from dashboard.data.question import AGGREGATES, REDUCED, USUAL_STEP, Question
 from dashboard.data.ranges import CUSTOM, PRESETS, STEPS, Range, absolute
+from dashboard.frame import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ def what(asked: Question, known: dict[str, Document], address: Address) -> Quest
     names = list(known)
     wanted_name = asked.measurement if asked.measurement in known else names[_favourite(names)]
     measurement = first.selectbox("Measurement", names, key=address.one("measurement", wanted_name, names))
+    if asked.measurement and asked.measurement not in known:
+        st.warning(f"Nothing is stored under {plain(asked.measurement)}: {plain(measurement)} is shown.")
     about = known[measurement]
     fields = [one["field"] for one in about["fields"]]
     wanted = [field for field in asked.fields if field in fields] or _first_fields(about)

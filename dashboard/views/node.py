@@ -23,7 +23,7 @@ from dashboard.data.ranges import PRESETS, Range
 from dashboard.data.times import ago, clock, duration
 from dashboard.data.traces import traces_of
 from dashboard.data.zones import zone_or_utc
-from dashboard.frame import height, live, plain, tabs
+from dashboard.frame import height, live, live_every, plain, tabs
 from dashboard.views.logs import records
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 #: More coloured stretches than these hide the lines.
 _MOST_BANDS = 50
+#: A line: these charts are half as wide and half as high as that of Explore.
+_POINTS = MOST_POINTS // 4
+_LONGEST_S = 60.0
 
 
 def page() -> None:
@@ -58,7 +61,7 @@ def page() -> None:
     live(_head, node)
     opened = tabs(["Charts", "What it publishes", "Inventory", "Connections", "Logs", "Alerts", "Ledger"], "node tabs")
     draws = (
-        partial(live, _charts, node, PRESETS[span]),
+        partial(live_every, _point_s(PRESETS[span]), _charts, node, PRESETS[span]),
         partial(live, _published, node),
         partial(_inventory, node),
         partial(live, _connections, node),
@@ -110,8 +113,14 @@ def _charts(node: str, start: str) -> None:
                 _panel(node, panel, start, concerning(fired, panel.measurement, panel.fields))
 
 
+def _point_s(start: str) -> float:
+    """How long one point of a chart stands for: sooner nothing changes that could be seen. A minute at most."""
+    begin, end = Range(start).instants(datetime.now(UTC))
+    return min((end - begin).total_seconds() / _POINTS, _LONGEST_S)
+
+
 def _asked(node: str, panel: Panel, start: str) -> list[Params]:
-    return Question(panel.measurement, panel.fields, (node,), range=Range(start)).requests(points=MOST_POINTS // 4)
+    return Question(panel.measurement, panel.fields, (node,), range=Range(start)).requests(points=_POINTS)
 
 
 def _panel(node: str, panel: Panel, start: str, alerts: list[Document]) -> None:
