@@ -25,16 +25,20 @@ async def make_token(wanted: TokenRequest, request: Request, parts: PartsOf) -> 
     wait_s = parts.login_limiter.attempt(wanted.user, address)
     if wait_s > 0:
         raise too_many("failed logins", wait_s)
-    users, now_ns = parts.registry.users, parts.clock_ns()
+    users, lists, now_ns = parts.registry.users, parts.registry.user_lists, parts.clock_ns()
+    mark = await lists.password_mark(wanted.user)
     role = await users.check_password(wanted.user, wanted.password.get_secret_value())
     await users.record_login(wanted.user, address, accepted=role is not None, now_ns=now_ns)
     if role is None:
-        _log.warning("login refused", user=wanted.user, address=address)
-        raise ProblemError(401, "Unknown user or wrong password.", headers={"WWW-Authenticate": "Bearer"})
-    parts.login_limiter.give_back(wanted.user, address)
+        raise _refused(wanted.user, address)
     scope = least(Scope(wanted.scope), widest(role))
     expires_ns = now_ns + int(parts.settings.api.token_lifetime * NS_PER_S)
     token = await users.issue(wanted.user, scope, now_ns, expires_ns, name="login", address=address)
+    if await lists.password_mark(wanted.user) != mark:
+        # The password was changed since it was looked at: this session would outlive all those that the change ended.
+        await users.revoke(token)
+        raise _refused(wanted.user, address)
+    parts.login_limiter.give_back(wanted.user, address)
     return Token(token=token, expires=iso(expires_ns), user=wanted.user, role=role, scope=scope.value)
 
 
@@ -56,3 +60,8 @@ async def drop_token(request: Request, caller: RequiredCaller, parts: PartsOf) -
     del caller
     await parts.registry.users.revoke(request.headers["authorization"].split(None, 1)[1])
     return Response(status_code=204)
+
+
+def _refused(user: str, address: str) -> ProblemError:
+    _log.warning("login refused", user=user, address=address)
+    return ProblemError(401, "Unknown user or wrong password.", headers={"WWW-Authenticate": "Bearer"})

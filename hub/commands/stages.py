@@ -6,6 +6,7 @@ import fnmatch
 import itertools
 import math
 import re
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _upto(stage: str, nodes: int) -> int:
     share = _SHARE.fullmatch(stage)
     if share is None or not 0 < float(share[1]) <= _WHOLE:
         raise ValueError(f"stage {stage[:20]!r} is neither a number of nodes, nor a share such as 10%, nor all")
-    return math.ceil(nodes * float(share[1]) / _WHOLE)
+    return math.ceil(nodes * Fraction(share[1]) / 100)  # exactly: as floats, 0.07% of 10,000 would be more than 7
 
 
 def _check_rising(stages: Sequence[str]) -> None:

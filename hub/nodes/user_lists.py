@@ -112,6 +112,11 @@ class UserLists:
 
         return await self._database.run(work)
 
+    async def password_mark(self, name: str) -> str | None:
+        """What differs after each change of a user's password; None: it has none, or there is no such user."""
+        chosen = select(USERS.c.password_hash).where(USERS.c.name == name)
+        return await self._database.run(lambda connection: connection.execute(chosen).scalar_one_or_none())
+
     async def tokens(self, now_ns: int, user: str | None = None) -> list[TokenRow]:
         """Tokens that are valid, by number; of one user, or of all."""
         chosen = select(*TOKENS.c, *(c for c in TOKEN_FACTS.c if c is not TOKEN_FACTS.c.sha256)).join(

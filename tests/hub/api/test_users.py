@@ -12,6 +12,8 @@ from tests.support.api import PASSWORD, bearer, running_api
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from tests.support.api import Api
 
 NEW = "a new password"
@@ -83,6 +85,30 @@ def test_ones_own_password_needs_the_old_one_and_ends_all_sessions(tmp_path: Pat
             assert (await api.anyone.get("/api/v1/nodes", headers=session)).status_code == 401
             assert (await login(api, "admin", PASSWORD)).status_code == 401
             assert (await login(api, "admin", NEW)).status_code == 201
+
+    asyncio.run(scenario())
+
+
+def test_a_login_under_way_while_the_password_changes_gives_no_session_that_outlives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> None:
+        async with running_api(tmp_path) as api:
+            users = api.parts.registry.users
+            check = users.check_password
+
+            async def overtaken(name: str, password: str) -> Role | None:
+                role = await check(name, password)
+                await users.set_password(name, NEW)
+                return role
+
+            with monkeypatch.context() as patched:
+                patched.setattr(users, "check_password", overtaken)
+                assert (await login(api, "admin", PASSWORD)).status_code == 401
+            assert (await login(api, "admin", PASSWORD)).status_code == 401
+            token = (await login(api, "admin", NEW)).json()["token"]
+            mine = await api.anyone.get("/api/v1/tokens", headers=bearer(token))
+            assert len(mine.json()["items"]) == 1, "the session of the old password is gone"
 
     asyncio.run(scenario())
 

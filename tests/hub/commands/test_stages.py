@@ -21,6 +21,8 @@ NODES = {"lab-1": ("lab",), "lab-2": ("lab", "hot"), "roof": ("hot",)}
         ("5,50%", 6, [5, 6]),
         ("100", 7, [7]),
         ("1,all", 1, [1]),
+        ("0.07%", 10_000, [7, 10_000]),
+        ("0.001%,100%", 3, [1, 3]),
     ],
 )
 def test_stages_count_nodes_from_the_first_and_end_with_all(stages: str, nodes: int, expected: list[int]) -> None:
