@@ -25,7 +25,6 @@ from dashboard.gate import Gate
 from dashboard.identity import Identities
 from dashboard.login import Login
 from dashboard.names import API_URL, CA_FILE, READY, REFRESH
-from dashboard.redraw import charts_in_place
 from dashboard.shell import shell_routes
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ def application(settings: DashboardSettings, client: Client) -> ASGIApp:
     os.environ[API_URL] = settings.api_url
     os.environ[CA_FILE] = str(settings.api_ca_file or "")
     os.environ[REFRESH] = str(settings.refresh)
-    charts_in_place()
     identities = Identities(client)
     login = Login(client, identities, secure=settings.secure_cookies, public_url=settings.public_url)
     app: ASGIApp = st.App(
