@@ -81,7 +81,13 @@ class Notifier:
         self._zone = parse_zone(settings.time_zone)
         self._find = find
         self._clock_ns = clock_ns
-        self._planner = Planner(Routes(settings), groups_of=groups_of, channels_of=channels_of, quiet=quiet)
+        self._planner = Planner(
+            Routes(settings),
+            groups_of=groups_of,
+            channels_of=channels_of,
+            quiet=quiet,
+            waits=lambda channel, alert: self._channels[channel].waits_with(alert),
+        )
         limits = RetryLimits.of(settings)
         self._channels = {
             each.name: Channel(

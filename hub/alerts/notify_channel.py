@@ -80,6 +80,10 @@ class Channel:
         self._sent = self._failures = self._given_up = 0
         self._last_sent_ns: int | None = None
 
+    def waits_with(self, alert: int) -> bool:
+        """Whether a message about this alert was not taken yet."""
+        return self._queue.is_about(alert)
+
     def put(self, messages: Iterable[Message]) -> None:
         """Queue messages; never blocks. What has to go for them is settled as failed."""
         for gone in self._queue.put(messages, self._clock_ns()):

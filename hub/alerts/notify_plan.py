@@ -46,6 +46,7 @@ class Planner:
         groups_of: the groups that a node is in.
         channels_of: the channels that a rule names itself.
         quiet: whether a silence or its rule's mute schedule keeps an alert quiet at that time.
+        waits: whether a channel has not taken yet what it was sent of an alert; until then that is not repeated.
     """
 
     def __init__(
@@ -55,11 +56,13 @@ class Planner:
         groups_of: Callable[[str], Collection[str]] = lambda _node: (),
         channels_of: Callable[[str], Collection[str]] = lambda _rule: (),
         quiet: Callable[[Alert, int], bool] = lambda _alert, _now_ns: False,
+        waits: Callable[[str, int], bool] = lambda _channel, _alert: False,
     ) -> None:
         self._routes = routes
         self._groups_of = groups_of
         self._channels_of = channels_of
         self._quiet = quiet
+        self._waits = waits
         self._alerts: dict[int, Alert] = {}
         self._told: dict[int, dict[str, Told]] = {}
         #: When to look at an alert again; the heap may hold older entries, which then count for nothing.
@@ -142,10 +145,12 @@ class Planner:
                 self._batch(route, channel, Item(alert, Occasion.WORSE), now_ns)
             elif route.repeat_ns:
                 again_ns = known.last_ns + route.repeat_ns
-                if again_ns <= now_ns:
-                    self._batch(route, channel, Item(alert, Occasion.REPEAT), now_ns)
-                else:
+                if again_ns > now_ns:
                     moments.append(again_ns)
+                elif self._waits(channel, alert.id):
+                    moments.append(now_ns + route.repeat_ns)
+                else:
+                    self._batch(route, channel, Item(alert, Occasion.REPEAT), now_ns)
         if moments:
             self._look_at(alert.id, min(moments))
 

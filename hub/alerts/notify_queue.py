@@ -7,6 +7,7 @@ that is refused): others go first, so that no message blocks those behind it.
 from __future__ import annotations
 
 import enum
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,6 +84,8 @@ class Queue:
         self._limits = limits
         #: Each with the time before which it is not tried.
         self._waiting: dict[str, tuple[int, Message]] = {}
+        #: Alerts that these are about, and how many of them.
+        self._about: Counter[int] = Counter()
         self._not_before_ns = 0
         #: Failures of this channel since it last took something.
         self.failures = 0
@@ -96,13 +99,20 @@ class Queue:
     def __iter__(self) -> Iterator[Message]:
         return (message for _, message in self._waiting.values())
 
+    def is_about(self, alert: int) -> bool:
+        """Whether a message about this alert waits."""
+        return self._about[alert] > 0
+
     def put(self, messages: Iterable[Message], now_ns: int) -> list[Message]:
         """Add messages; returns those that had to go because too many wait."""
         for message in messages:
+            self._drop(message.id)
             self._waiting[message.id] = (now_ns, message)
+            self._about.update(message.alerts)
         gone = []
         while len(self._waiting) > self._limits.queue:
-            oldest = self._waiting.pop(next(iter(self._waiting)))[1]
+            oldest = next(iter(self))
+            self._drop(oldest.id)
             why = f"more than {self._limits.queue} messages waited for this channel"
             gone.append(give_up(oldest, f"{why}; last: {oldest.error}" if oldest.error else why, now_ns))
         return gone
@@ -121,7 +131,7 @@ class Queue:
 
     def succeeded(self, message: Message, now_ns: int) -> None:
         """Note that the channel took it."""
-        self._waiting.pop(message.id, None)
+        self._drop(message.id)
         self._not_before_ns, self.failures, self.error, self.failing_since_ns = 0, 0, "", None
         message.outcome, message.done_ns = Outcome.SENT, now_ns
 
@@ -134,12 +144,17 @@ class Queue:
         message.failures += 1
         message.error = why
         if now_ns - message.created_ns >= self._limits.give_up_ns:
-            self._waiting.pop(message.id, None)
+            self._drop(message.id)
             give_up(message, message.error, now_ns)
             return True
         if message.id in self._waiting:
             self._waiting[message.id] = (now_ns + self._limits.pause_ns(message.failures), message)
         return False
+
+    def _drop(self, number: str) -> None:
+        _, message = self._waiting.pop(number, (0, None))
+        if message is not None:
+            self._about -= Counter(message.alerts)
 
 
 def give_up(message: Message, why: str, now_ns: int) -> Message:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 TOPICS = Topics()
 
 
-def command(name: str, number: str = "c1", hub: str = "here", **args: Any) -> Control:
+def command(name: str, /, number: Any = "c1", hub: Any = "here", **args: Any) -> Control:
     topic = TOPICS.hub_command(hub, name)
     route = Route(hub, address=TOPICS.parse(topic))
     return Control(route, Message(topic, b"", retain=False), Command(id=number, args=args), 0)

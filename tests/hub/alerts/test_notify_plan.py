@@ -58,6 +58,17 @@ def test_it_is_repeated_while_nobody_acknowledges() -> None:
     assert [(at, sorted(why)) for at, _, why, _ in b.left] == [(10, ["firing"]), (3620, ["repeat"]), (7230, ["repeat"])]
 
 
+def test_what_a_channel_has_not_taken_yet_is_not_repeated_to_it() -> None:
+    waiting = {("ops", 1)}
+    b = bench(waits=lambda channel, alert: (channel, alert) in waiting)
+    b.at(0, firing(1), firing(2, rule="other"))
+    b.until(3650)
+    assert [(at, numbers) for at, _, _, numbers in b.left] == [(10, [1]), (10, [2]), (3620, [2])]
+    waiting.clear()
+    b.until(7220)
+    assert b.left[3:] == [(7220, "ops", {"repeat"}, [1])], "a period later it takes messages again"
+
+
 def test_without_repeating_it_is_told_once() -> None:
     b = bench({"repeat_every": 0})
     b.at(0, firing(1))

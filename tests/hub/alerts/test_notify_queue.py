@@ -63,3 +63,17 @@ def test_the_oldest_goes_when_too_many_wait_and_says_why() -> None:
     assert (gone.id, gone.outcome) == ("1", Outcome.FAILED)
     assert gone.error == "more than 3 messages waited for this channel"
     assert len(queue) == 3
+
+
+def test_it_knows_which_alerts_its_messages_are_about() -> None:
+    queue = Queue(LIMITS)
+    sent, refused, late, newest = message(1), message(1), message(2), message(3)
+    sent.id, refused.id = "a", "b"
+    queue.put([sent, refused, late], 0)
+    queue.put([late], 0)
+    queue.succeeded(sent, 0)
+    assert queue.is_about(1), "another message about it waits"
+    assert queue.failed(refused, "refused", ns(4000))
+    assert (queue.is_about(1), queue.is_about(2), queue.is_about(3)) == (False, True, False)
+    queue.put([newest, message(4), message(5)], 0)
+    assert (queue.is_about(2), queue.is_about(3)) == (False, True), "the oldest had to go"
