@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENTRIES = [Entry(i, "request", "n1", f"id{i}", {"command": "ping", "i": i}) for i in range(1, 6)]
 ROWS = chained(ENTRIES, Head())
 HEAD = Head(ROWS[-1].number, ROWS[-1].digest)
+_NOT_AS_LEFT = "the journal does not end as it was left"
 
 
 def test_rows_that_nobody_touched_hold() -> None:
@@ -60,6 +61,14 @@ def test_two_rows_that_changed_places_are_named() -> None:
 
 def test_a_journal_that_was_cut_off_does_not_reach_its_head() -> None:
     assert verified(ROWS[:3], head=HEAD).broken_at == 4
+
+
+def test_an_end_that_was_cut_off_and_written_anew_is_not_the_one_that_was_kept() -> None:
+    cut = [*ROWS[:3], *chained(ENTRIES[:2], Head(3, ROWS[2].digest))]
+    assert verified(cut).broken_at is None, "the chain itself holds"
+    assert (verified(cut, head=HEAD).broken_at, verified(cut, head=HEAD).why) == (5, _NOT_AS_LEFT)
+    longer = [*ROWS, *chained(ENTRIES[:1], HEAD)]
+    assert (verified(longer, head=HEAD).broken_at, verified(longer, head=HEAD).why) == (6, _NOT_AS_LEFT)
 
 
 def test_a_journal_that_was_made_anew_does_not_have_the_noted_head() -> None:
