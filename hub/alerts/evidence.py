@@ -48,7 +48,7 @@ class Evidence:
             contact=presence.contact(node),
             node_heard_ns=presence.last_seen_ns(node),
             others_heard_ns=self._newest_heard(now_ns),
-            series_heard_ns=self.engine.heard_ns(event.subject),
+            series_heard_ns=self.engine.heard_ns(event.rule, event.subject),
             link_trouble=self.link.trouble,
             store_trouble=self.pipeline.trouble,
             waiting_s=self.pipeline.waiting_s(now_ns),

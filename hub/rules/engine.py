@@ -97,12 +97,10 @@ class Engine:
         """When :meth:`tick` will next have something to do, at the earliest; None: never, as things are."""
         return self._tables.timers.next_ns()
 
-    def heard_ns(self, subject: Subject) -> int | None:
-        """When a sample of the series last arrived, where a rule waits for its absence; None: not known."""
-        plan = self._tables.plans[False].get(subject.key) if subject.key is not None else None
-        if plan is None or subject.field not in plan.slots:
-            return None
-        cells = [cell for part in plan.slots[subject.field] for cell in part if isinstance(cell, Cell)]
+    def heard_ns(self, rule: str, subject: Subject) -> int | None:
+        """When what ``rule`` misses last arrived, or the hub began to listen; None: the rule waits for nothing."""
+        track = self._tables.tracks.get((rule, subject))
+        cells = [cell for cell in track.cells if cell is not None] if track is not None else []
         return max((cell.heard_ns for cell in cells if cell.watch.kind is Kind.ABSENT), default=None)
 
     def replace(self, rules: RuleSet, now_ns: int) -> list[RuleEvent]:
