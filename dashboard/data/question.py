@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from dashboard.data.ranges import LAST_HOUR, Range, sound, step_for
+from dashboard.data.ranges import LAST_HOUR, Range, absolute, sound, step_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,9 @@ class Question:
                 if self.range.stop == "now" and self.range.start.startswith("-"):
                     words += ["--last", self.range.start[1:]]
                 else:
-                    words += ["--start", self.range.start, "--stop", self.range.stop]
+                    start, stop = self.range.instants(datetime.now(UTC))
+                    words += ["--start", absolute(start, stop).start]
+                    words += ["--stop", absolute(start, stop).stop] if self.range.stop != "now" else []
                 words += ["--every", self.step(None), "--fn", self.fn] if self.fn != REDUCED else []
                 lines.append(shlex.join(words))
         return lines

@@ -122,7 +122,14 @@ def test_command_lines_are_one_a_field_and_node_and_say_own_ranges() -> None:
     own = Range("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
     lines = Question("cpu", ("a", "b"), ("n1", "n2"), range=own).command()
     assert len(lines) == 4
-    assert lines[0] == ("iothub query cpu.a --node n1 --start 2026-01-01T00:00:00Z --stop 2026-01-02T00:00:00Z")
+    begins = "iothub query cpu.a --node n1 --start 2026-01-01T00:00:00.000Z"
+    assert lines[0] == f"{begins} --stop 2026-01-02T00:00:00.000Z"
+    # The command line knows no "now": it is where a range without an end ends.
+    (line,) = Question("cpu", ("a",), ("n1",), range=Range("2026-01-01T00:00:00Z")).command()
+    assert line == begins
+    (line,) = Question("cpu", ("a",), range=Range("-2h", "-1h")).command()
+    assert "-2h" not in line
+    assert "-1h" not in line
 
 
 @given(st.sampled_from(STEPS), st.sampled_from(sorted(PRESETS.values())))
