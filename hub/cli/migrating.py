@@ -100,7 +100,7 @@ async def _run(settings: Settings, *, again: bool) -> tuple[Moved, Verdict, str]
 
         async with Migration(settings, state_paths(settings), Watcher(progress, say), again=again) as migration:
             moved = await migration.move()
-            bar.update(task, completed=0, total=None, description="comparing")
+            bar.add_task("comparing", total=None)
             try:
                 return moved, await compare(migration), migration.refused_file
             except QueryError as error:

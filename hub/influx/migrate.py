@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
@@ -35,7 +36,7 @@ from hub.store.influx_server import find_server
 from hub.store.influx_settings import target_of
 from hub.store.line_protocol import LineEncoder
 from hub.store.partition import Kind
-from wire.point import Point
+from wire.point import NS_PER_S, Point
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -132,7 +133,7 @@ class Migration:
         for part in parts:
             async for count in self._part(part):
                 rows, done = rows + count, done + count
-                self._watcher.progress(done, total, part.table)
+                self._watcher.progress(done, total, _shown(part))
         rollup_rows = await self._rollups()
         return Moved(rows, rollup_rows, self.position.refused_total)
 
@@ -248,7 +249,7 @@ class Migration:
                     for at in refused:
                         self.position.refuse(part.table, series_name(*self.export.catalog.name(numbers[at])))
                     done += len(batch.ids)
-                    self._watcher.progress(done, total, part.table)
+                    self._watcher.progress(done, total, _shown(part))
         return done
 
     async def _patiently(self, attempt: Callable[[], Awaitable[_T]]) -> _T:
@@ -270,6 +271,11 @@ def series_name(key: SeriesKey, name: str) -> str:
     """A series in a position: node, measurement, tags and field; a series of log records has no field."""
     tags = ",".join(f"{tag}={text}" for tag, text in key.tags)
     return f"{key.node}\x1f{key.measurement}\x1f{tags}\x1f{name}"
+
+
+def _shown(part: Partition) -> str:
+    """A table in words."""
+    return f"{part.kind.replace('_', ' ')} from {datetime.fromtimestamp(part.start_ns // NS_PER_S, UTC):%Y-%m-%d}"
 
 
 def _log_point(record: LogRecord) -> Point:
