@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003  typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -94,14 +95,21 @@ def show(context: typer.Context, command_id: _Id, node: _OfNode = None, as_json:
 
 
 @commands_group.command()
-def cancel(context: typer.Context, command_id: _Id, node: _OfNode = None) -> None:
+def cancel(
+    context: typer.Context,
+    command_id: _Id,
+    node: _OfNode = None,
+    sign: Annotated[
+        Path | None,
+        typer.Option(metavar="OPERATOR.key", help="Sign it with this key; some nodes take nothing else."),
+    ] = None,
+) -> None:
     """Ask the node to end a command."""
-    from hub.api.schemas_commands import Command
+    from hub.cli import sending
     from hub.cli.client import connected
 
     with connected(options(context)) as api:
-        which = f"?node={quote(node, safe='')}" if node else ""
-        asking = api.post(f"/commands/{quote(command_id, safe='')}/cancel{which}", None, Command)
+        asking = sending.cancel(api, command_id, node, sign)
     print(f"Asked {asking.node} to cancel it. What it says: iothub commands show {asking.id}")
 
 

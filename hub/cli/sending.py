@@ -5,12 +5,12 @@ live events connected ─▶ POST ─▶ event: output? print · missed some? as
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from hub.api.schemas import Node, NodeDetail
 from hub.api.schemas_commands import Command, CommandRequest, FleetRequest, FleetRun
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hub.cli.base import Options
-    from hub.cli.client import Api
+    from hub.cli.client import Api, Params
 
 _MS_PER_S: Final = 1000
 #: As the setting ``commands.expires`` has it; signed commands must say it themselves.
@@ -111,7 +111,7 @@ def send_one(given: Options, node: str, order: Order) -> int:
                 if printer.ended or sent.ended is not None:
                     break
         except KeyboardInterrupt:
-            return _cancelled(api, sent)
+            return _cancelled(api, sent, order)
         if sent is None:
             raise AssertionError("the first event is always LiveReady")
         return printer.end(_caught_up(api, sent, printer))
@@ -152,6 +152,18 @@ def send_many(
         return 0
     print_many(run, commands, as_json=order.as_json)
     return 0 if order.detach or run.states.get("done", 0) == run.nodes else FAILED
+
+
+def cancel(api: Api, command_id: str, node: str | None, key: Path | None) -> Command:
+    """Ask the node to end a command, signed where a key is given: some nodes take nothing else. The command that asks."""
+    path = f"/commands/{quote(command_id, safe='')}"
+    of: Params = {"node": node} if node is not None else {}
+    if key is None:
+        which = f"?node={quote(node, safe='')}" if node is not None else ""
+        return api.post(f"{path}/cancel{which}", None, Command)
+    found = api.get(path, Command, of)
+    order = Order("cancel", {"id": found.id}, None, None, detach=True, key=key, as_json=False)
+    return _post(api, found.node, order)
 
 
 # -- private ----------------------------------------------------------------------------------------------------------
@@ -197,11 +209,14 @@ def _check_there(api: Api, node: str, order: Order) -> None:
     )
 
 
-def _cancelled(api: Api, sent: Command | None) -> int:
+def _cancelled(api: Api, sent: Command | None, order: Order) -> int:
     if sent is not None:
-        with contextlib.suppress(CliError):
-            api.post(f"/commands/{sent.id}/cancel?node={sent.node}", None, Command)
-        note(f"asked {sent.node} to cancel it: iothub commands show {sent.id}")
+        try:
+            cancel(api, sent.id, sent.node, order.key)
+        except CliError as error:
+            note(f"it goes on, and {sent.node} could not be asked to cancel it: {error}")
+        else:
+            note(f"asked {sent.node} to cancel it: iothub commands show {sent.id}")
     return _INTERRUPTED
 
 

@@ -207,6 +207,42 @@ def test_a_key_is_private_signs_commands_and_is_not_overwritten(tmp_path: Path) 
     asyncio.run(scenario())
 
 
+def test_what_was_sent_signed_is_cancelled_signed_also_by_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    async def scenario() -> None:
+        async with bench(tmp_path / "var") as it:
+            commands, keys = Commands(tmp_path, it.api), tmp_path / "keys"
+            await commands("operator", "keygen", "ada", "--folder", str(keys))
+            key, public = str(keys / "ada.key"), read_public((keys / "ada.pub").read_text())
+
+            def cancelled() -> str:
+                node, name, body, _ = it.link.published[-1]
+                assert verify(body, node, name, {"ada": public}) == "ada"
+                assert (node, name) == ("n1", "cancel")
+                return str(body.args["id"])
+
+            await commands("send", "n1", "ping", "--sign", key, "--detach")
+            first = it.link.published[0][2].id or ""
+            said = await commands("commands", "cancel", first, "--sign", key)
+            assert (said.code, cancelled()) == (0, first)
+            with monkeypatch.context() as patched:
+                patched.setattr("hub.cli.sending.Printer.event", interrupted)
+                asking = asyncio.create_task(commands("send", "n1", "ping", "--sign", key))
+                await eventually(lambda: len(it.link.published) == 3)
+                second = it.link.published[2][2].id or ""
+                await it.say("n1", second, "accepted")
+                said = await asking
+            assert (said.code, cancelled()) == (130, second)
+            assert "asked n1 to cancel it" in said.err
+
+    (tmp_path / "var").mkdir()
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("word", "value"),
     [
