@@ -155,7 +155,7 @@ def send_many(
 
 
 def cancel(api: Api, command_id: str, node: str | None, key: Path | None) -> Command:
-    """Ask the node to end a command, signed where a key is given: some nodes take nothing else. The command that asks."""
+    """Ask the node to end a command, signed where a key is given; the command that asks."""
     path = f"/commands/{quote(command_id, safe='')}"
     of: Params = {"node": node} if node is not None else {}
     if key is None:
