@@ -16,10 +16,12 @@ from hub.nodes.database import RegistryError
 from hub.statefile import StateUnavailable
 from hub.store.base import StoreUnavailable
 from wire.messages import NodeState, Status, encode
-from wire.point import NS_PER_MS
+from wire.point import NS_PER_MS, NS_PER_S
 from wire.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hub.control import Controls
     from hub.ledger import Ledger
     from hub.nodes.registry import Registry
@@ -27,6 +29,10 @@ if TYPE_CHECKING:
     from wire.topics import Topics
 
 _TICK_S: Final = 1.0
+#: Smaller steps of the wall clock are corrections that nobody notices.
+_STEP_NS: Final = 2 * NS_PER_S
+#: A tick that comes so late means that the process stood still.
+_STOOD_STILL_NS: Final = 5 * NS_PER_S
 _GARBAGE_EVERY_S: Final = 20.0
 #: Every so often all objects are looked at, and not only those of the last seconds: half a second with 500,000 series.
 _THOROUGHLY_EVERY: Final = 45
@@ -62,12 +68,35 @@ class HubStatus:
         return encode(Status(state, ts=time.time_ns() // NS_PER_MS, version=__version__, reason=reason))
 
 
-async def tick(controls: Controls, link: Link) -> Never:
-    """Once a second: silence of nodes, last-seen times."""
+async def tick(
+    controls: Controls,
+    link: Link,
+    clock_moved: Callable[[int], None] = lambda _by_ns: None,
+    *,
+    clock_ns: Callable[[], int] = time.time_ns,
+    steady_ns: Callable[[], int] = time.monotonic_ns,
+) -> Never:
+    """Once a second: silence of nodes, last-seen times, and whether the clock was set.
+
+    Args:
+        controls: told what goes on.
+        link: silence is looked for while it is up.
+        clock_moved: called with by how much the wall clock was set forward, ns.
+        clock_ns: wall clock.
+        steady_ns: one that nobody sets.
+    """
+    now_ns, steady = clock_ns(), steady_ns()
     while True:
         await asyncio.sleep(_TICK_S)
+        before_ns, steady_before, now_ns, steady = now_ns, steady, clock_ns(), steady_ns()
+        by_ns = (now_ns - before_ns) - (steady - steady_before)
+        if abs(by_ns) > _STEP_NS:
+            _log.warning("the clock of this machine was set", by_s=round(by_ns / NS_PER_S, 1))
+            clock_moved(by_ns)
+        if max(abs(by_ns), steady - steady_before) > _STOOD_STILL_NS:
+            controls.resume(now_ns)
         try:
-            await controls.tick(time.time_ns(), connected=link.connected.is_set())
+            await controls.tick(now_ns, connected=link.connected.is_set())
         except RegistryError as error:
             _log.error("the registry cannot be written, trying again", why=str(error))
 

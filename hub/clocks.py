@@ -55,6 +55,6 @@ class Clocks:
         return -min(found) / NS_PER_S if found else None
 
     def _turn(self, now_ns: int) -> None:
-        if now_ns - self._turn_ns >= _WINDOW_NS:
+        if not 0 <= now_ns - self._turn_ns < _WINDOW_NS:  # or our clock was set back
             self._now, self._before = {}, self._now
             self._turn_ns = now_ns

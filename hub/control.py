@@ -100,6 +100,10 @@ class Controls:
         if self._recorder is not None:
             self._recorder.observe(controls)
 
+    def resume(self, now_ns: int) -> None:
+        """Say that the clock was set, or the process stood still: what was not heard meanwhile is nobody's silence."""
+        self._presence.resume(now_ns)
+
     async def tick(self, now_ns: int, *, connected: bool) -> None:
         """Find silent nodes and write last-seen times; called about once a second.
 

@@ -128,6 +128,12 @@ class Pipeline:
         oldest_ns = self._writing_since_ns or self._groups[0].first_ns
         return max(now_ns - oldest_ns, 0) / NS_PER_S if oldest_ns else 0.0
 
+    def clock_moved(self, by_ns: int) -> None:
+        """The wall clock was set forward by so much: what was a minute ago is still a minute ago."""
+        self.started_ns += by_ns
+        if self.data_ns:
+            self.data_ns += by_ns
+
     def stop(self) -> None:
         """Take nothing more from the broker; ``run`` returns once what was taken is durable and acknowledged."""
         self._link.stop_reading()

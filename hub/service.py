@@ -215,7 +215,7 @@ async def run_hub(  # noqa: PLR0915  a statement a part
                 tasks.create_task(collect_garbage(), name="garbage"),
                 tasks.create_task(lan.run(), name="certificates"),
                 tasks.create_task(turned_away.run(), name="denials"),
-                tasks.create_task(tick(controls, link), name="ticker"),
+                tasks.create_task(tick(controls, link, pipeline.clock_moved), name="ticker"),
                 tasks.create_task(maintain(store, registry, ledger, settings.store.maintain_every), name="maintenance"),
             ]
             on_ready(Announcement(running, password))

@@ -155,13 +155,18 @@ class Presence:
     def tick(self, now_ns: int) -> list[Transition]:
         """Find the nodes that fell silent, of very many some; call it every second or so while the link is up."""
         if now_ns < self._next_due_ns:
-            return []
+            if self._next_due_ns - now_ns <= self._silent_after_ns:
+                return []
+            self.resume(now_ns)  # our clock was set back: what was due then is hours away now
         changes: list[Transition] = []
         earliest_ns = now_ns
         for node, known in self._nodes.items():
             if known.contact is not Contact.ONLINE:
                 continue
-            heard_ns = max(known.last_seen_ns or known.since_ns, self._listening_since_ns)
+            last_ns = known.last_seen_ns or known.since_ns
+            if last_ns - now_ns > self._silent_after_ns:
+                last_ns = 0  # heard by a clock that was set back since
+            heard_ns = max(last_ns, self._listening_since_ns)
             if now_ns - heard_ns > self._silent_after_ns:
                 if len(changes) >= _SILENT_AT_ONCE:
                     return changes
@@ -233,7 +238,7 @@ class Presence:
             known = self._add(node, _Known(Contact.NEVER))
             new = Transition(node, Change.NEW, arrival_ns, Why.DATA)
             return [new, self._enter(known, node, Why.DATA, arrival_ns, None)]
-        if known.contact is Contact.OFFLINE and arrival_ns - known.since_ns < _SETTLE_NS:
+        if known.contact is Contact.OFFLINE and abs(arrival_ns - known.since_ns) < _SETTLE_NS:
             known.last_seen_ns = max(arrival_ns, known.last_seen_ns or 0)
             return []
         why = Why.BACK if known.contact is Contact.SILENT else Why.DATA

@@ -12,12 +12,14 @@ from structlog.testing import capture_logs
 
 from hub.background import HubStatus, maintain, tick
 from hub.nodes.database import RegistryError
+from hub.nodes.model import Contact
 from hub.statefile import StateUnavailable
 from hub.store.base import StoreUnavailable
-from tests.support.hotpath import Rig, status
+from tests.support.hotpath import Clock, Rig, status
 from tests.support.links import collect, connected, make_link, run, running
 from tests.support.mosquitto import Mosquitto
 from tests.support.waiting import eventually
+from wire.point import NS_PER_S
 from wire.topics import Topics
 
 if TYPE_CHECKING:
@@ -39,6 +41,18 @@ async def task(work: Coroutine[Any, Any, Any]) -> AsyncIterator[asyncio.Task[Any
     finally:
         made.cancel()
         await asyncio.wait({made})
+
+
+def ticked(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The times of the ticks that are done."""
+    look, ticks = rig.controls.tick, list[int]()
+
+    async def noted(now_ns: int, *, connected: bool) -> None:
+        await look(now_ns, connected=connected)
+        ticks.append(now_ns)
+
+    monkeypatch.setattr(rig.controls, "tick", noted)
+    return ticks
 
 
 async def states(watcher: Link, count: int) -> list[tuple[str, str | None]]:
@@ -86,6 +100,50 @@ def test_the_ticker_goes_on_when_the_registry_fails(monkeypatch: pytest.MonkeyPa
             async with task(tick(rig.controls, make_link(1))):
                 await eventually(lambda: rig.announced)
         assert [entry["why"] for entry in logs] == ["locked"]
+
+    run(test)
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_a_clock_that_is_set_by_hours_makes_no_node_silent_and_the_store_not_late(
+    monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    monkeypatch.setattr("hub.background._TICK_S", 0.001)
+
+    async def test() -> None:
+        rig, link, steady, moved = Rig(), make_link(1), Clock(0), list[int]()
+        ticks = ticked(rig, monkeypatch)
+        link.connected.set()
+        rig.controls.observe((), ["n1"], rig.clock.ns)
+        with capture_logs() as logs:
+            async with task(tick(rig.controls, link, moved.append, clock_ns=rig.clock, steady_ns=steady)):
+                await eventually(lambda: ticks)
+                rig.clock.ns += hours * 3600 * NS_PER_S
+                await eventually(lambda: ticks[-1] == rig.clock.ns)
+                assert rig.presence.contact("n1") is Contact.ONLINE
+                for _ in range(24):  # by the new clock it is silent in its time
+                    rig.clock.ns, steady.ns = rig.clock.ns + 4 * NS_PER_S, steady.ns + 4 * NS_PER_S
+                    await eventually(lambda: ticks[-1] == rig.clock.ns)
+                assert rig.presence.contact("n1") is Contact.SILENT
+        assert moved == [hours * 3600 * NS_PER_S]
+        assert [entry["by_s"] for entry in logs if "by_s" in entry] == [hours * 3600.0]
+
+    run(test)
+
+
+def test_a_process_that_stood_still_takes_that_for_nobodys_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.background._TICK_S", 0.001)
+
+    async def test() -> None:
+        rig, link, steady = Rig(), make_link(1), Clock(0)
+        link.connected.set()
+        ticks = ticked(rig, monkeypatch)
+        rig.controls.observe((), ["n1"], rig.clock.ns)
+        async with task(tick(rig.controls, link, clock_ns=rig.clock, steady_ns=steady)):
+            await eventually(lambda: ticks)
+            rig.clock.ns, steady.ns = rig.clock.ns + 600 * NS_PER_S, 600 * NS_PER_S
+            await eventually(lambda: ticks[-1] == rig.clock.ns)
+        assert rig.presence.contact("n1") is Contact.ONLINE
 
     run(test)
 

@@ -46,6 +46,15 @@ def test_what_was_learnt_is_forgotten_after_some_minutes() -> None:
     assert clocks.offset_s("n1") is None
 
 
+def test_a_clock_of_ours_that_is_set_back_keeps_nothing_for_hours() -> None:
+    clocks = Clocks()
+    observe(clocks, ("n1", 10_000, 10_000))
+    observe(clocks, ("n1", 100, 0))
+    assert clocks.offset_s("n1") == 100
+    observe(clocks, ("n1", 200, 200), ("n1", 400, 400))
+    assert clocks.offset_s("n1") == 0
+
+
 def test_a_sample_refused_for_its_time_tells_too() -> None:
     clocks = Clocks()
     clocks.observe_one("n1", NOW_NS + 3600 * NS_PER_S, NOW_NS)

@@ -129,6 +129,22 @@ def test_nodes_online_and_nothing_stored_for_long_is_a_broken_chain(tmp_path: Pa
     run(test)
 
 
+def test_a_clock_that_is_set_makes_nothing_older_or_newer_than_it_is(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with Bench(tmp_path) as bench:
+            bench.link.deliver(telemetry({"a": 1}))
+            await bench.done(1)
+            await eventually(lambda: bench.pipeline.data_ns)
+            for hours in (5, -10):
+                bench.rig.clock.ns += hours * 3600 * NS_PER_S
+                bench.pipeline.clock_moved(hours * 3600 * NS_PER_S)
+                assert look(bench, up()).links[-1].detail == "last stored 0 s ago"
+            bench.rig.clock.ns += 301 * NS_PER_S
+            assert details(look(bench, up())) == {"store": "last stored 301 s ago, though 1 nodes are online"}
+
+    run(test)
+
+
 def test_when_most_messages_are_refused_the_decoder_is_to_blame(tmp_path: Path) -> None:
     async def test() -> None:
         async with Bench(tmp_path) as bench:

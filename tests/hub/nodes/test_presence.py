@@ -254,6 +254,35 @@ def test_a_clock_set_back_gives_no_connection_that_ends_before_it_began(presence
     assert gone.duration_ns == 0
 
 
+@pytest.mark.parametrize("hours", [1, 5, 10_000])
+def test_after_a_clock_is_set_back_by_hours_silence_is_found_as_before(presence: Presence, hours: int) -> None:
+    presence.observe_data(["quiet", "talks"], T0)
+    assert presence.tick(T0 + S) == []
+    back_ns = T0 - hours * 3600 * S
+    assert presence.tick(back_ns) == []
+    found = []
+    for second in range(0, 120, 10):
+        presence.observe_data(["talks"], back_ns + second * S)
+        found += presence.tick(back_ns + second * S)
+    assert [(got.node, got.change) for got in found] == [("quiet", Change.SILENT)]
+    assert presence.contact("talks") is Contact.ONLINE
+
+
+def test_a_clock_set_back_by_seconds_makes_nobody_silent(presence: Presence) -> None:
+    presence.observe_data(["a"], T0)
+    presence.tick(T0 + S)
+    presence.observe_status("b", birth(), T0 + 30 * S, retained=False)  # arrival times ascend through small steps
+    assert presence.tick(T0 - 10 * S) == []
+    assert presence.tick(T0 + 70 * S) == []
+
+
+def test_after_a_clock_is_set_back_by_hours_data_brings_a_node_back_that_had_gone(presence: Presence) -> None:
+    presence.observe_status("dev", birth(), T0, retained=False)
+    presence.observe_status("dev", end(), T0 + S, retained=False)
+    (got,) = presence.observe_data(["dev"], T0 - 3600 * S)
+    assert (got.change, presence.contact("dev")) == (Change.ONLINE, Contact.ONLINE)
+
+
 def test_last_seen_is_given_once_for_each_time_a_node_is_heard(presence: Presence) -> None:
     presence.observe_data(["a", "b"], T0)
     assert presence.take_last_seen() == {"a": T0, "b": T0}
