@@ -100,8 +100,10 @@ def act(method: str, path: str, body: Mapping[str, Any] | None = None) -> Docume
     return answer  # noqa: RET504  what is inside may end early
 
 
-#: Less room around the page, headings below its own, figures that fit their boxes, live parts that do not fade while
-#: they are drawn anew, a ring around what the keyboard is at, a button that looks like the others.
+#: Less room around the page, headings below its own, figures that fit their boxes, a ring around what the keyboard is
+#: at, a button that looks like the others. Live parts do not fade while they are drawn anew, and charts do not jump:
+#: Streamlit builds the new one before the old one, which goes when all is done; the new one is seen as soon as it is
+#: drawn, and the old one until then.
 _STYLE: Final = """<style>
 .stMainBlockContainer{padding:3rem 2rem 2rem}
 .stMainBlockContainer h1{font-size:1.75rem;padding:.25rem 0 .5rem}
@@ -109,6 +111,9 @@ _STYLE: Final = """<style>
 [data-testid="stMetricValue"]{font-size:1.25rem}
 .stTabs [aria-selected="true"]{color:inherit!important}
 [class*="st-key-live_"] [data-stale="true"]{opacity:1!important}
+[class*="st-key-live_"] .stElementContainer:has(.main-svg)~.stElementContainer:has(.stPlotlyChart){display:none}
+[class*="st-key-live_"] .stElementContainer:has(.stPlotlyChart):not(:has(.main-svg)):has(~.stElementContainer
+ .main-svg){height:0;overflow:hidden;margin-bottom:-1rem}
 .stMainBlockContainer h2{font-size:1.35rem}
 .stMainBlockContainer h3{font-size:1.2rem}
 .stApp a:focus-visible,.stApp button:focus-visible{outline:2px solid #1f78c8!important;outline-offset:2px}
