@@ -91,7 +91,7 @@ def test_a_rule_is_tried_on_what_is_stored_and_its_threshold_moved_and_saved(
     page.keyboard.press("End")
     expect(threshold).to_have_value("100")
     expect(fired).to_contain_text("0 ×")
-    page.get_by_role("button", name="Save this threshold").click()
+    page.get_by_role("button", name="Save it so").click()
     wait_until(lambda: pages.get("/rules/cpu-here")["rule"]["above"] == 100, 60, "it is saved")
 
 
