@@ -166,6 +166,21 @@ def test_the_account_of_grafana_can_read_and_nothing_else(stack: Stack) -> None:
     assert "error" in stack.ask('DROP MEASUREMENT "cpu"', reader)
 
 
+def test_the_account_of_the_hub_may_use_its_database_and_nothing_else(stack: Stack) -> None:
+    folder = stack.folder / "hub" / "secrets"
+    if stack.influxd.generation == 1:
+        hub = ("hub", (folder / "influx-hub-password").read_text().strip())
+        assert "error" not in stack.ask("SHOW MEASUREMENTS", hub)
+        assert "error" in stack.ask("SHOW USERS", hub)
+        assert "error" in stack.ask("CREATE DATABASE other", hub)
+        return
+    hub_token = {"Authorization": f"Token {(folder / 'influx-hub-token').read_text().strip()}"}
+    url = f"{stack.influxd.url}/api/v2"
+    (bucket,) = httpx.get(f"{url}/buckets", params={"name": DATABASE}, headers=hub_token, timeout=60).json()["buckets"]
+    body = {"name": "other", "orgID": bucket["orgID"], "retentionRules": []}
+    assert httpx.post(f"{url}/buckets", json=body, headers=hub_token, timeout=60).status_code in (401, 403)
+
+
 def test_the_data_source_of_grafana_reads_with_the_secret_that_it_names(stack: Stack) -> None:
     file = ROOT / "grafana" / "datasources" / f"influx{stack.influxd.generation}.yaml"
     (source,) = yaml.safe_load(file.read_text(encoding="utf-8"))["datasources"]
