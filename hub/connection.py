@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import mqtt5
 
 from hub.link_options import TAKEN_AT_ONCE, LinkDown, LinkError, LinkOptions, LinkRefused
+from wire.packets import TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +32,7 @@ _END_LIMIT_S: Final = 3.0
 #: Reason codes from here on say no.
 _REFUSED: Final = 0x80
 _PACKET_IDS: Final = 65_535
+_HEADERS_BYTES: Final = 15  # of a PUBLISH at most: fixed header 5, length of the topic 2, identifier 2, expiry 6
 
 #: A received PUBLISH: topic, payload, retain, packet_id (None at QoS 0), response_topic, correlation_data, …
 Message = mqtt5.PublishPacket
@@ -48,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self._puback: dict[int, asyncio.Future[int]] = {}
         self._next_id = 0
         self._window = asyncio.Semaphore(1)
+        self._most_bytes: float = math.inf
         self.transport: asyncio.Transport
         self.connack: asyncio.Future[bool] = loop.create_future()
         self.lost: asyncio.Future[None] = loop.create_future()
@@ -191,27 +196,21 @@ class Connection(asyncio.BufferedProtocol):
     async def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool, expiry_s: int | None) -> int:
         """Publish one message; see :meth:`hub.link.Link.publish`. Raises as :meth:`subscribe` does."""
         self._check_alive()
+        if len(topic.encode()) + len(payload) + _HEADERS_BYTES > self._most_bytes:
+            return TOO_LARGE  # the broker would end the connection, and so again at each attempt
+        make = partial(mqtt5.PublishPacket, topic, payload, retain=retain, message_expiry_interval=expiry_s)
         if qos == 0:
-            self.send(mqtt5.PublishPacket(topic, payload, retain=retain, message_expiry_interval=expiry_s).write())
+            self.send(make().write())
             return 0
         async with self._window:
             self._check_alive()
             packet_id = self._packet_id()
-            packet = mqtt5.PublishPacket(
-                topic,
-                payload,
-                qos=mqtt5.QoS.AT_LEAST_ONCE,
-                retain=retain,
-                packet_id=packet_id,
-                message_expiry_interval=expiry_s,
-            )
             self._puback[packet_id] = done = asyncio.get_running_loop().create_future()
             try:
-                self.send(packet.write())
-                reason_code: int = await done
+                self.send(make(qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id).write())
+                return int(await done)
             finally:
                 self._puback.pop(packet_id, None)
-            return reason_code
 
     async def keep_alive(self) -> None:
         """Send PINGREQ often enough, and give up on a broker that has been silent too long."""
@@ -246,6 +245,7 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(LinkRefused(f"the broker refused the connection: {why}"))
             return
         self._window = asyncio.Semaphore(packet.receive_max)
+        self._most_bytes = packet.max_packet_size or math.inf
         # 0 switches it off for the broker, not for us: how else would we notice that it is gone?
         if packet.server_keep_alive:
             self._keep_alive_s = packet.server_keep_alive

@@ -22,6 +22,7 @@ import structlog
 from hub.connection import Connection, Message, connect_packet
 from hub.link_options import TAKEN_AT_ONCE, Filter, LinkDown, LinkError, LinkOptions, LinkRefused, Will
 from hub.subscriptions import Subscriptions
+from wire.packets import TOO_LARGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,6 +226,8 @@ class Link:
     ) -> int:
         """Publish one message and return the broker's PUBACK reason code (0 at once for QoS 0).
 
+        What is larger than the broker takes is not sent: 0x95.
+
         Raises:
             LinkDown: no connection, or it broke before the PUBACK; whether the broker has the message is unknown.
         """
@@ -232,9 +235,12 @@ class Link:
         if connection is None or not self.connected.is_set():
             raise LinkDown(self.trouble or "not connected")
         try:
-            return await connection.publish(topic, payload, qos=qos, retain=retain, expiry_s=expiry_s)
+            code = await connection.publish(topic, payload, qos=qos, retain=retain, expiry_s=expiry_s)
         except LinkRefused as error:
             raise LinkDown(str(error)) from error
+        if code == TOO_LARGE:
+            _log.error("a message is larger than the broker takes: not sent", topic=topic, size_bytes=len(payload))
+        return code
 
 
 def encode_pubacks(packet_ids: Sequence[int]) -> bytes:

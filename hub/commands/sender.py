@@ -19,6 +19,7 @@ from hub.commands.recorder import cut_json
 from hub.link import LinkDown
 from wire import messages
 from wire.messages import encode
+from wire.packets import TOO_LARGE
 from wire.point import NS_PER_MS, NS_PER_S
 
 if TYPE_CHECKING:
@@ -230,4 +231,6 @@ def _refusal(code: int) -> str | None:
         return None
     if code == _NOT_AUTHORISED:
         return "the broker does not let the hub's account publish commands to this node"
+    if code == TOO_LARGE:
+        return "it is larger than the broker takes"
     return f"the broker refused it with reason code 0x{code:02x}"

@@ -72,6 +72,10 @@ def test_commands_of_anybody_are_recorded_and_their_states_outlive_kills_of_hub_
         assert own == ["request", "sent"]
         assert verified(journal(hub), noted=Head(**head)).broken_at is None
 
+        # What cannot be recorded would end the hub again and again; see tests/hub/commands/test_extremes.py.
+        pub(broker, "iot/v1/n9/cmd/ping", '{"id":"far","expires":9223372036854775807,"timeout":1e308}')
+        wait_until(lambda: states(hub).get("n9/far") == "waiting", 60, "the end of time is recorded")
+
 
 def _contact(hub: HubProcess, node: str) -> str | None:
     return next((each["contact"] for each in hub.get("nodes")["items"] if each["node"] == node), None)

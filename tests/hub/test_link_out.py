@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 NO_SUBSCRIBERS = 0x10
 
@@ -26,6 +27,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A broker that no test stops; each test uses topics and client ids of its own."""
     with Mosquitto(tmp_path_factory.mktemp("mosquitto"), lines=["max_packet_size 20000000"]) as running_one:
         yield running_one
+
+
+# -- what is too large -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_larger_than_the_broker_takes_is_not_sent_and_the_connection_stays(tmp_path: Path) -> None:
+    """Sent, it would end the connection, and a command would do so at each attempt until it expires."""
+
+    async def test(port: int) -> None:
+        async with connected(port, "t/#", client_id="t") as link:
+            connection = link._connection
+            for qos in (0, 1):
+                assert await link.publish("t/large", 30_000 * b"x", qos=qos) == 0x95
+                code = await link.publish("t/fits", (20_000 - len("t/fits") - 15) * b"x", qos=qos, expiry_s=60)
+                assert code in (0, NO_SUBSCRIBERS)
+            assert link._connection is connection
+
+    with Mosquitto(tmp_path, lines=["max_packet_size 20000"]) as broker:
+        run(lambda: test(broker.port))
 
 
 # -- retained messages ------------------------------------------------------------------------------------------------
