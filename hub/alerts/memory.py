@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Never
 import structlog
 
 from hub.rules.engine import OpenAlert
+from hub.rules.events import EventKind
 from hub.rules.statefile import NAME, RuleStateFile
 from hub.store.base import SeriesFilter, StoreUnavailable
 from wire.point import Point
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 
     from hub.alerts.model import Alert
     from hub.rules.engine import Engine
-    from hub.rules.events import RuleEvent
+    from hub.rules.events import RuleEvent, Subject
     from hub.store.base import Store
 
 #: What changes together is saved together.
 _SAVE_AFTER_S: Final = 0.5
 #: Taking the engine's state stops everything else: at most this share of the time.
 _SAVE_SHARE: Final = 0.02
+
+_OUTCOMES: Final = (EventKind.FIRING, EventKind.RESOLVED)
 
 _log = structlog.get_logger("hub.alerts")
 
@@ -62,7 +65,8 @@ class RuleMemory:
         if saved_ns is not None:
             events += self._engine.observe(await self._stored_since(saved_ns), now_ns)
         known = [OpenAlert(a.rule, a.subject, a.severity, a.fired_ns or a.started_ns) for a in opened]
-        return events + self._engine.adopt(known, now_ns)
+        over = _over(events)
+        return events + self._engine.adopt([each for each in known if (each.rule, each.subject) not in over], now_ns)
 
     async def run(self) -> Never:
         """Save it, until cancelled."""
@@ -97,3 +101,9 @@ class RuleMemory:
         return [
             Point(last.series.key, last.ts_ns, {last.series.field: last.value}) for last in newest if last.ts_ns > ns
         ]
+
+
+def _over(events: Iterable[RuleEvent]) -> set[tuple[str, Subject]]:
+    """What these events end: the registry will know of it only once it is told."""
+    last = {(event.rule, event.subject): event.kind for event in events if event.kind in _OUTCOMES}
+    return {place for place, kind in last.items() if kind is EventKind.RESOLVED}

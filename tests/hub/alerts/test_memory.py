@@ -109,6 +109,29 @@ def test_an_alert_that_only_the_registry_knows_goes_on_and_ends_with_the_next_cl
     asyncio.run(scenario())
 
 
+def test_a_rule_that_was_changed_meanwhile_fires_anew_by_what_it_asks_now(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        await saved(tmp_path, 1, (0, 31.0))
+        async with MemoryStore(clock_ns=lambda: at(10)) as store:
+            engine, said = await resumed(tmp_path, 10, store, open_alert(), rule=HOT | {"above": 30.5})
+        assert said == ["resolved warning @10"]
+        assert [short(event) for event in engine.observe([point(11, 31.0)], at(11))] == ["firing warning @11"]
+
+    asyncio.run(scenario())
+
+
+def test_an_alert_that_ended_by_what_was_stored_last_can_fire_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        await saved(tmp_path, 1, (0, 31.0))
+        async with MemoryStore(clock_ns=lambda: at(10)) as store:
+            await store.write([point(5, 20.0)])
+            engine, said = await resumed(tmp_path, 10, store, open_alert())
+        assert said == ["resolved warning @5"]
+        assert [short(event) for event in engine.observe([point(11, 31.0)], at(11))] == ["firing warning @11"]
+
+    asyncio.run(scenario())
+
+
 def test_a_store_that_does_not_answer_holds_up_nothing_and_is_said(tmp_path: Path) -> None:
     async def scenario() -> None:
         await saved(tmp_path, 1, (0, 31.0))
