@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from dashboard.data.traces import Trace
 
-COLOURS: Final = ("#336391", "#e37719", "#0fa761", "#af899d", "#964e19", "#9188e9")
+COLOURS: Final = ("#4a63a2", "#e37719", "#1aa964", "#b3869f", "#98511b", "#8c58ed")
 _NEUTRAL: Final = "#7f7f7f"
 _DASHES: Final = ("solid", "dash", "dot", "dashdot")
 SEVERITY_COLOURS: Final = {"info": "#56b4e9", "warning": "#e69f00", "critical": "#d55e00"}

@@ -57,6 +57,8 @@ def _one() -> None:
         alert = fetch.document(f"/alerts/{number}")
         with st.container(border=True):
             st.subheader(f"{alert['rule']} on {alert['node']}")
+            taken = f", taken by {plain(alert['assignee'] or alert['acknowledged_by'] or 'nobody')}"
+            st.caption(f"Number {alert['id']}, {alert['state']}{taken}")
             st.markdown(plain(alert["message"]))
             if alert["broken"]:
                 st.markdown(f"Broken link: **{alert['broken']}**. {plain(alert['broken_detail'])}")

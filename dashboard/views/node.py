@@ -20,7 +20,7 @@ from dashboard.data.host import inventory, panels, published
 from dashboard.data.nodes import SIGNS
 from dashboard.data.question import Question, literal
 from dashboard.data.ranges import PRESETS, Range
-from dashboard.data.times import ago, clock, duration
+from dashboard.data.times import ago, clock, duration, parsed
 from dashboard.data.traces import traces_of
 from dashboard.data.zones import zone_or_utc
 from dashboard.frame import height, live, live_every, plain, tabs
@@ -167,7 +167,7 @@ def _connection(row: Document, zone: str) -> Document:
     return {
         "From": clock(row["connected_at"], zone),
         "To": clock(row["disconnected_at"], zone) or "now",
-        "Lasted": duration(row["duration_s"]) if row["duration_s"] is not None else "",
+        "Lasted": duration(_lasted_s(row)),
         "Began with": row["reason_connected"] or "",
         "Ended by": row["reason_disconnected"] or "",
         "Session": row["session"] or "",
@@ -176,6 +176,14 @@ def _connection(row: Document, zone: str) -> Document:
 
 def _lately(node: str, start: str) -> Params:
     return {"node": literal(node), "state": "all", "since": start}
+
+
+def _lasted_s(connection: Document) -> float:
+    """Until now where it lasts still."""
+    if connection["duration_s"] is not None:
+        return float(connection["duration_s"])
+    begun = parsed(connection["connected_at"])
+    return (datetime.now(UTC) - begun).total_seconds() if begun is not None else 0.0
 
 
 def _fired(node: str, start: str) -> list[Document]:

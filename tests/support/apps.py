@@ -29,7 +29,7 @@ from hub.paths import StatePaths
 from hub.rejects import Reject, ReplayOutcome
 from hub.rules.book import RuleBook
 from hub.rules.events import Severity
-from tests.support.alerting import office
+from tests.support.alerting import T0, office
 from tests.support.api import PASSWORD, running_api
 from tests.support.opened import lan_settings
 from tests.support.playedbroker import PlayedLink, final
@@ -273,7 +273,7 @@ async def _fill(api: Api, made: Office) -> None:
         ]
     )
     made.now_ns = now_ns
-    made.fire(message=HOSTILE, severity=Severity.CRITICAL)
+    made.fire(at_s=(now_ns - T0) // S - 60, message=HOSTILE, severity=Severity.CRITICAL)
     await made.clerk.written()
     await api.rejects.keep(
         [

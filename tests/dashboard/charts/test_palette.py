@@ -30,7 +30,7 @@ TO_XYZ = np.array(
 )
 D65 = np.array([0.95047, 1.0, 1.08883])
 #: Streamlit's backgrounds.
-LIGHT, DARK = "#ffffff", "#0e1117"
+LIGHT, DARK = "#ffffff", "#171614"
 
 
 def linear(colour: str) -> Array:

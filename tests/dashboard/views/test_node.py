@@ -34,6 +34,7 @@ def test_connections_are_a_timeline_and_a_table_with_what_ended_them() -> None:
     assert "will" in shown
     assert "30 min" in shown
     assert "now" in shown
+    assert "1 min" in shown  # it lasts
 
 
 def test_its_logs_are_cells() -> None:
