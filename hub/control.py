@@ -35,6 +35,8 @@ _LAST_SEEN_EVERY_NS: Final = 10 * NS_PER_S
 _LAST_SEEN_NODES_A_S: Final = 2_000
 #: In one transaction: whatever else is to be written, births and logins, waits no longer than this takes.
 _LAST_SEEN_AT_ONCE: Final = 5_000
+#: A broker that gives the births of 100,000 nodes at once shall not keep everybody else waiting for all of them.
+_ANNOUNCED_AT_ONCE: Final = 500
 
 
 class Controls:
@@ -137,7 +139,10 @@ class Controls:
             if transitions := tuple(self._unwritten):
                 await self._registry.record(transitions, {})
                 del self._unwritten[: len(transitions)]
-                self._announce(transitions)
+                for start in range(0, len(transitions), _ANNOUNCED_AT_ONCE):
+                    if start:
+                        await asyncio.sleep(0)  # others wait for the event loop
+                    self._announce(transitions[start : start + _ANNOUNCED_AT_ONCE])
 
 
 def session_of(body: Body) -> str | None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Least time between two receipts to the same node.
 _EVERY_S: Final = 1.0
+#: Receipts that go out at a stretch.
+_AT_ONCE: Final = 500
 
 
 class Receipts:
@@ -72,7 +74,9 @@ class Receipts:
             self._stirred.clear()
             due, self._due = self._due, set()
             try:
-                for node in due:
+                for i, node in enumerate(due):
+                    if i % _AT_ONCE == 0:
+                        await asyncio.sleep(0)  # others wait for the event loop, too, and publishing does not
                     if (mark := self._ledger.watermark(node)) is not None and mark.session is not None:
                         receipt = Receipt(seq=mark.seq, session=mark.session)
                         await self._link.publish(self._topics.stored(node), encode(receipt), qos=0, retain=True)

@@ -96,9 +96,13 @@ class Registry:
             transitions: from :class:`~hub.nodes.presence.Presence`.
             last_seen: node → ns; nodes that are not there are left out.
         """
-        folded = fold(transitions)
-        await self.database.run(lambda connection: _record(connection, folded, last_seen))
-        self._connected.update(row["node"] for row in folded.opened)
+
+        def work(connection: Connection) -> set[str]:
+            folded = fold(transitions)  # of very many it takes long: not on the event loop
+            _record(connection, folded, last_seen)
+            return {row["node"] for row in folded.opened}
+
+        self._connected |= await self.database.run(work)
 
     async def declare(self, node: str, groups: Iterable[str] = ()) -> bool:
         """Make ``node`` declared, with these groups; False when it was already (nothing is changed then)."""

@@ -128,6 +128,29 @@ def test_ticker_and_pipeline_flush_at_once_and_each_transition_is_written_once()
     run(test)
 
 
+def test_births_of_very_many_nodes_at_once_are_announced_in_order_and_others_get_their_turn() -> None:
+    nodes = [f"n{i}" for i in range(2_000)]
+
+    async def test() -> None:
+        rig = Rig()
+        seen: list[int] = []
+
+        async def beside() -> None:
+            while len(rig.announced) < 2 * len(nodes):
+                seen.append(len(rig.announced))
+                await asyncio.sleep(0)
+
+        observe(rig, heard=nodes)
+        other = asyncio.create_task(beside())
+        await rig.controls.flush()
+        await other
+        assert [each.node for each in rig.announced if each.change is Change.ONLINE] == nodes
+        assert changes(rig.registry.transitions) == changes(rig.announced)
+        assert len(set(seen)) > 5
+
+    run(test)
+
+
 def test_silence_is_found_while_the_hub_hears_the_broker_and_not_otherwise() -> None:
     async def test() -> None:
         rig = Rig()
