@@ -27,9 +27,16 @@ async def logins(api: Api, **chosen: Any) -> list[dict[str, Any]]:
     return found
 
 
+def stand_still(api: Api) -> None:
+    """Give no attempts back while a busy machine is slow."""
+    for limiter in (api.parts.login_limiter, api.parts.token_limiter, api.parts.oidc_limiter, api.parts.join_limiter):
+        limiter._clock_s = lambda: 0.0
+
+
 def test_guessing_a_password_is_limited_recorded_and_does_not_end_sessions(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
+            stand_still(api)
             codes = []
             for n in range(14):
                 answer = await api.anyone.post(TOKEN, json={"user": "admin", "password": f"guess {n}"})
@@ -49,16 +56,16 @@ def test_guessing_a_password_is_limited_recorded_and_does_not_end_sessions(tmp_p
 def test_guessing_a_token_is_limited_and_recorded_and_valid_ones_go_on_working(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running_api(tmp_path) as api:
+            stand_still(api)
             codes = []
             for n in range(105):
                 answer = await api.anyone.get("/api/v1/nodes", headers=bearer(f"iothub_guess{n}"))
                 codes.append(answer.status_code)
-            assert codes[:100] == [401] * 100
-            assert 429 in codes[100:]
+            assert codes == [401] * 100 + [429] * 5
             assert (await api.http.get("/api/v1/nodes")).status_code == 200
             rows = await logins(api, accepted="false", limit=1000)
             assert {row["user"] for row in rows} == {None}
-            assert 100 <= len(rows) <= 105
+            assert len(rows) == 100
 
     asyncio.run(scenario())
 
