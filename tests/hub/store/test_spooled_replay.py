@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,9 +17,11 @@ from tests.support.stores import ALL, samples
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from hub.store.base import Store
+    from hub.store.base import Store, WriteResult
+    from wire.point import Point
 
 
 def test_live_batches_overtake_the_backlog_which_keeps_its_order(
@@ -37,6 +41,36 @@ def test_live_batches_overtake_the_backlog_which_keeps_its_order(
         written = rig.store.all_written()
         assert [number for number in written if number < 1000] == list(range(60))
         assert written.index(1000) < len(written) - 3, "live did not wait for the end of the backlog"
+
+    running(tmp_path, body)
+
+
+def test_a_backlog_keeps_the_store_busy_for_half_of_the_time_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spooled_module, "_REPLAY_POINTS", 1)
+
+    async def body(rig: Rig) -> None:
+        rig.store.error = away()
+        for start in range(0, 24, 3):
+            await rig.spooled.write(batch(start))
+        rig.store.error = None
+        spans: list[tuple[float, float]] = []
+        write = rig.store.write
+
+        async def slow(points: Sequence[Point]) -> WriteResult:
+            began = time.perf_counter()
+            await asyncio.sleep(0.03)
+            result = await write(points)
+            spans.append((began, time.perf_counter()))
+            return result
+
+        monkeypatch.setattr(rig.store, "write", slow)
+        await rig.empty()
+        busy = [ended - began for began, ended in spans]
+        rests = [later[0] - earlier[1] for earlier, later in pairwise(spans)]
+        assert len(spans) >= 7
+        assert all(rest >= 0.9 * took for rest, took in zip(rests, busy, strict=False))
 
     running(tmp_path, body)
 
