@@ -74,6 +74,12 @@ class Executor:
                 tasks.create_task(self._answer(received), name=f"command {received.name}")
 
     async def _answer(self, received: ReceivedCommand) -> None:
+        try:
+            await self._judge(received)
+        except Exception:  # noqa: BLE001  supervisor: one that meets a bug ends neither the others nor the agent
+            _LOG.exception("command %s could not be answered", received.name)
+
+    async def _judge(self, received: ReceivedCommand) -> None:
         way = Way(self._topics, self._session.options.node, received)
         try:
             order = self._admission.admit(received)

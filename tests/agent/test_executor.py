@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from agent.admission import Admission
 from tests.support.commanding import REPLIES, Bench, bench_on, run_commands
 from tests.support.mosquitto import Mosquitto
 from tests.support.node import collected, mqtt, run
@@ -19,6 +20,8 @@ from wire.session import listen
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from agent.admission import Order
 
 
 @pytest.fixture
@@ -194,6 +197,29 @@ def test_each_end_of_a_handler_is_one_final_state(broker: Mosquitto, command: st
         assert bench.states("/f1") == ["accepted", state]
         assert words in final["result"]["error"]
 
+    run_commands(broker, test)
+
+
+def test_a_command_that_meets_a_bug_ends_neither_the_others_nor_the_agent(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    admit = Admission.admit
+
+    def faulty(self: Admission, received: ReceivedCommand) -> Order:
+        if received.name == "collect":
+            raise KeyError("a bug")
+        return admit(self, received)
+
+    async def test(bench: Bench) -> None:
+        bench.send("slow", '{"id":"s1","timeout":30}')
+        await eventually(lambda: bench.states("/s1") == ["accepted", "output"])
+        bench.send("collect", '{"id":"c1"}')
+        bench.send("ping", '{"id":"p1"}')
+        assert (await bench.final("/p1"))["state"] == "done"
+        assert "command collect could not be answered" in caplog.text
+        assert bench.states("/s1") == ["accepted", "output"], "it goes on"
+
+    monkeypatch.setattr(Admission, "admit", faulty)
     run_commands(broker, test)
 
 
