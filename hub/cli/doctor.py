@@ -80,7 +80,7 @@ def examine(options: Options) -> Iterator[Finding]:
             continue
         for finding in check(patient):
             if finding.verdict == FAILED:
-                patient.failed.add(name)
+                patient.failed.add(finding.name)  # a broken link of the chain is no broken API
             yield finding
     if patient.api is not None:
         patient.api.close()
@@ -231,7 +231,11 @@ def _agent(patient: _Patient) -> Iterator[Finding]:
     try:
         detail = _asserted(patient).get(f"/nodes/{node}", NodeDetail)
     except CliError as error:
-        yield Finding("agent", FAILED, f"{node}: {error} Its log: {state_paths(patient.settings).logs / 'agent.log'}")
+        log = state_paths(patient.settings).logs / "agent.log"
+        if log.exists():
+            yield Finding("agent", FAILED, f"{node}: {str(error).rstrip('.')}; its log: {log}")
+        else:
+            yield Finding("agent", OK, "none has run here; `iothub up` starts one beside the hub")
         return
     if detail.contact == "online":
         yield Finding("agent", OK, f"{node} is online with {detail.series_total} series")
