@@ -175,6 +175,7 @@ def drawn(page: Page) -> None:
     """Wait until nothing is being drawn: neither by the script, nor what stands in for parts that are loaded."""
     expect(page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]')).to_be_visible()
     expect(page.get_by_test_id("stSkeleton").locator("visible=true")).to_have_count(0)
+    expect(page.locator("[data-stale=true]").locator("visible=true")).to_have_count(0)
 
 
 def choose(page: Page, label: str, option: str, *, within: Locator | None = None) -> None:

@@ -47,6 +47,7 @@ class Visit:
             tab = tabs.nth(number)
             title = tab.inner_text()
             tab.click()
+            expect(page.get_by_role("tabpanel").locator(".stElementContainer").first).to_be_visible()
             expect(tab).to_have_attribute("aria-selected", "true")
             drawn(page)
             self.serious[title] = _serious(page)
