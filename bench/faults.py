@@ -238,7 +238,7 @@ def show(results: dict[str, Any]) -> None:
 def matrix() -> int:
     """The fault tests at the length that the project promises."""
     environment = {**os.environ, "FAULT_SCALE": "20"}
-    argv = [sys.executable, "-m", "pytest", "tests/faults", "-v", "--timeout", "900", "--durations", "0"]
+    argv = [sys.executable, "-m", "pytest", "tests/faults", "-v", "--timeout", "1800", "--durations", "0"]
     return subprocess.run(argv, env=environment, check=False).returncode
 
 

@@ -181,7 +181,7 @@ class HubProcess:
         headers = {"Authorization": f"Bearer {self.token()}", "Content-Type": "application/json"}
         request = urllib.request.Request(self._url + path, data=body, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 found: bytes = answer.read()
         except urllib.error.HTTPError as error:
             if error.code != 503:

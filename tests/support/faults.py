@@ -142,7 +142,7 @@ class Rig:
         with contextlib.closing(connect(self.broker.port, f"raw-{next(self._clients)}")) as link:
             send(link, made, Load(len(made), 1, qos=qos))
 
-    def settle(self, timeout_s: float = 30.0) -> None:
+    def settle(self, timeout_s: float = 60.0) -> None:
         """Wait until all that was published is stored or refused: a message published now comes after it."""
         self._markers += 1
         marker = f'{{"ts":{recent_ms() + self._markers},"values":{{"n":{self._markers}}}}}'
@@ -173,7 +173,7 @@ class Rig:
     def retained(self, topic: str) -> bytes:
         """The retained message of a topic; empty when there is none."""
         argv = ["mosquitto_sub", "-p", str(self.broker.port), "-t", topic, "-C", "1", "-W", "1", "-N"]
-        return subprocess.run(argv, capture_output=True, check=False, timeout=60).stdout
+        return subprocess.run(argv, capture_output=True, check=False, timeout=120).stdout
 
     def _is_settled(self) -> bool:
         rows = self.hub.get("ledger", node=SETTLED)["items"]  # none before the first marker
