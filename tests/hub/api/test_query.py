@@ -12,10 +12,9 @@ import pytest
 
 from hub.api.schemas import QueryAnswer
 from hub.config import ApiSettings, Settings
-from hub.nodes.callers import Role, Scope
 from hub.store.base import FieldKind, Frame, Series, StoreBroken, StoreUnavailable
 from hub.store.memory import MemoryStore
-from tests.support.api import bearer, names, running_api
+from tests.support.api import names, running_api
 from wire.point import Point, SeriesKey
 
 if TYPE_CHECKING:
@@ -59,36 +58,6 @@ def test_samples_are_chosen_by_node_measurement_field_and_tag(tmp_path: Path) ->
             assert one.series[0].values == [float(second + 100) for second in range(10)]
             assert (await query(api, node="dev*", field="us*")).rows == 30
             assert (await query(api, **{"tag.core": "9"})).rows == 0
-
-    asyncio.run(scenario())
-
-
-def test_samples_are_chosen_by_a_list_of_nodes_also_beside_a_pattern(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running_api(tmp_path) as api:
-            await filled(api)
-            assert {one.node for one in (await query(api, nodes="dev,dev2")).series} == {"dev", "dev2"}
-            assert {one.node for one in (await query(api, nodes="dev2,ghost")).series} == {"dev2"}
-            assert (await query(api, nodes="dev*")).series == []  # ids, no patterns
-            assert (await query(api, nodes="dev,dev2", node="*2", field="usage")).rows == 10
-            reduced = await query(api, nodes="dev2", field="usage", points=10)
-            assert {one.node for one in reduced.series} == {"dev2"}
-
-    asyncio.run(scenario())
-
-
-def test_a_list_of_nodes_shows_nobody_what_its_groups_hide(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with running_api(tmp_path) as api:
-            await filled(api)
-            await api.parts.registry.declare("dev", ["lab"])
-            await api.parts.registry.users.add("narrow", None, Role.VIEWER, api.clock(), groups=["lab"])
-            token = await api.parts.registry.users.issue("narrow", Scope.READ, api.clock(), None)
-            for points in ({}, {"points": "10"}):
-                params = {"nodes": "dev,dev2", **points}
-                answer = await api.anyone.get("/api/v1/query", params=params, headers=bearer(token))
-                shown = QueryAnswer.model_validate_json(answer.content)
-                assert {one.node for one in shown.series} == {"dev"}
 
     asyncio.run(scenario())
 
