@@ -28,7 +28,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         yield running
     finally:
         running.hub.cleanup()
-    assert "Traceback" not in running.hub.text, running.hub.text
+    said = (running.hub.state / "log" / "dashboard.log").read_text(encoding="utf-8")
+    assert "Traceback" not in said, said
 
 
 def _free_port() -> str:
