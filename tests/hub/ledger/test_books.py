@@ -185,6 +185,24 @@ def test_nodes_all_of_whose_messages_were_stored_take_a_name_and_a_number_in_the
     assert (entry.stored, entry.nodes) == ({"plain": 1}, [("mixed", 2, 1, 1, 0, None)])
 
 
+def test_a_message_that_was_counted_twice_is_shown_as_such() -> None:
+    ledger = books()
+    settle(ledger, group([("n", 1)], handled={"n": 1}))
+    row = ledger.row("n")
+    assert row is not None
+    assert (row.received, row.stored, row.handled, row.unaccounted) == (1, 1, 1, -1)
+    assert ledger.totals().unaccounted == -1
+
+
+def test_numbers_of_messages_that_nobody_counted_reach_the_disk_all_the_same() -> None:
+    ledger = books()
+    settle(ledger, group([("n", "s"), ("n", 1)]))
+    ledger.folded()
+    settle(ledger, group([("n", 2)], received={}, stored={}))
+    ((node, state),) = ledger.changes().nodes
+    assert (node, [session.top for session in state.sessions]) == ("n", [3])
+
+
 def test_an_entry_of_the_journal_of_an_earlier_version_counts_the_same() -> None:
     ledger = books()
     settle(ledger, group([("n", "s"), ("n", 1)]))
