@@ -34,7 +34,7 @@ _SAVE_AFTER_S: Final = 0.5
 #: Taking the engine's state stops everything else: at most this share of the time.
 _SAVE_SHARE: Final = 0.02
 
-_OUTCOMES: Final = (EventKind.FIRING, EventKind.RESOLVED)
+_OUTCOMES: Final = (EventKind.FIRING, EventKind.RESOLVED, EventKind.CANCELLED)
 
 _log = structlog.get_logger("hub.alerts")
 
@@ -106,4 +106,4 @@ class RuleMemory:
 def _over(events: Iterable[RuleEvent]) -> set[tuple[str, Subject]]:
     """What these events end: the registry will know of it only once it is told."""
     last = {(event.rule, event.subject): event.kind for event in events if event.kind in _OUTCOMES}
-    return {place for place, kind in last.items() if kind is EventKind.RESOLVED}
+    return {place for place, kind in last.items() if kind is not EventKind.FIRING}
