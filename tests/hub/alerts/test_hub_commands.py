@@ -15,7 +15,7 @@ from hub.commands.recorder import Recorder
 from hub.link import Message
 from hub.messages import Control
 from hub.routes import Route
-from tests.support.alerting import S, office
+from tests.support.alerting import T0, S, office
 from tests.support.waiting import eventually
 from wire.messages import Command
 from wire.topics import Topics
@@ -143,3 +143,10 @@ def test_what_cannot_be_done_is_answered_with_the_reason(tmp_path: Path, wrong: 
     reply = run(tmp_path, wrong)[0]
     assert reply["state"] == state
     assert says in reply["result"]["error"]
+
+
+def test_a_command_that_has_expired_is_not_carried_out(tmp_path: Path) -> None:
+    late = command("alert-ack")
+    late.body = Command(id="c1", args={"id": 1, "by": "jo"}, expires=T0 // 1_000_000 - 1)
+    answer, alert = run(tmp_path, late)
+    assert (answer["state"], alert["state"]) == ("expired", "firing")
