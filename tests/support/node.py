@@ -62,7 +62,7 @@ async def collected(broker: Mosquitto, *filters: str) -> AsyncIterator[list[Inco
         task.cancel()
 
 
-def run(test: Callable[[], Awaitable[None]], limit_s: float = 30) -> None:
+def run(test: Callable[[], Awaitable[None]], limit_s: float = 200) -> None:
     """Run an asynchronous test with a time limit."""
 
     async def limited() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.support.mosquitto import Mosquitto, free_port
 from tests.support.node import collected, connected, make_session, mqtt, run, with_password
 from tests.support.waiting import eventually
 from wire.connection import Connection
+from wire.driver import Driver
 from wire.errors import SessionDown, SessionRefused
 from wire.packets import Subscription
 from wire.session import listen, publish_once
@@ -46,6 +47,37 @@ async def scripted(*answers: bytes) -> AsyncIterator[int]:
 
 
 CONNACK = bytes.fromhex("2003000000")
+
+
+def test_a_task_that_is_cancelled_in_the_turn_the_broker_answers_ends(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        entered = asyncio.Event()
+
+        def answered(self: Driver, *args: Any) -> None:
+            def in_one_turn() -> None:
+                heard(self, *args)
+                task.cancel()
+
+            asyncio.get_running_loop().call_later(0.1, in_one_turn)  # by then the task waits for the answer
+
+        async def work() -> None:
+            try:
+                async with Connection(mqtt(broker.port), client_id="n1", clean_start=True):
+                    entered.set()
+            finally:
+                monkeypatch.setattr(Driver, "_on_connect", heard)
+
+        heard = Driver._on_connect
+        monkeypatch.setattr(Driver, "_on_connect", answered)
+        task = asyncio.create_task(work())
+        await asyncio.wait([task])
+        assert task.cancelled()
+        assert not entered.is_set()
+        await eventually(lambda: "Client n1 disconnected" in broker.log.read_text(), what="no ghost stays connected")
+
+    run(test)
 
 
 def test_a_message_that_somebody_subscribes_to_is_delivered(broker: Mosquitto) -> None:

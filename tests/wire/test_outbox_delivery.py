@@ -133,7 +133,7 @@ def test_killed_brokers_and_restarted_nodes_lose_nothing(broker: Mosquitto, tmp_
                 await eventually(lambda: outbox.waiting == 0, 60)
         assert hub.stored == set(range(1, produced + 1))
 
-    run(test, limit_s=60)
+    run(test)
 
 
 def test_what_waited_without_a_hub_arrives_and_the_new_comes_first(broker: Mosquitto, tmp_path: Path) -> None:
