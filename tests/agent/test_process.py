@@ -100,7 +100,7 @@ def watching(broker: Mosquitto, test: Callable[[Operator], Awaitable[None]]) -> 
             await test(operator)
             confirming.cancel()
 
-    run(watched, limit_s=60)
+    run(watched)
 
 
 @contextlib.contextmanager

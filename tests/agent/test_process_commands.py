@@ -85,7 +85,7 @@ def test_an_agent_that_ends_while_a_command_runs_ends_it_too_and_answers_it(
         numbers = [reply["n"] for reply in replies(incoming, "k1")][:-1]
         assert numbers == sorted(set(numbers))
 
-    run(test, limit_s=60)
+    run(test)
 
 
 def test_the_birth_tells_what_the_node_takes_and_the_agent_stays_light(broker: Mosquitto, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_birth_tells_what_the_node_takes_and_the_agent_stays_light(broker: M
         assert commands == {name: name in ("ping", "shell") for name in KNOWN}
         assert len(json.dumps(births(incoming)[0])) < 4000
 
-    run(test, limit_s=60)
+    run(test)
 
 
 def test_wrong_keys_of_operators_are_one_line_and_exit_2(broker: Mosquitto, tmp_path: Path) -> None:
