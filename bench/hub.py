@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_START_LIMIT_S = 60.0
+_START_LIMIT_S = 120.0
 
 
 class HubProcess:
@@ -94,12 +94,13 @@ class HubProcess:
         self._signal(signal.SIGKILL)
         self.wait()
 
-    def wait(self, timeout_s: float = 60.0) -> int:
-        """Exit code of a hub that ends by itself."""
-        process, self._process = self._process, None
+    def wait(self, timeout_s: float = 180.0) -> int:
+        """Exit code of a hub that ends by itself; one that does not is still there to be killed."""
+        process = self._process
         if process is None:
             return 0
         code = process.wait(timeout_s)
+        self._process = None
         if process.stdout is not None:
             process.stdout.close()
         return code

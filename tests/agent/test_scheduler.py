@@ -116,13 +116,13 @@ def test_collectors_run_at_once_and_then_at_their_pace() -> None:
 
 
 def test_the_second_run_comes_soon_and_the_third_is_on_the_grid_again() -> None:
-    collector = Scripted("a", interval_s=0.5)
+    collector = Scripted("a", interval_s=3)
 
     async def test(bench: Bench) -> None:
-        await eventually(lambda: len(bench.sent("a")) >= 4)
-        start, second, *later = collector.ticks[:4]
-        assert 0.02 <= second - start < 0.4
-        assert [tick - start for tick in later] == pytest.approx([0.5, 1.0], abs=0.3)
+        await eventually(lambda: len(bench.sent("a")) >= 3)
+        start, second, third = collector.ticks[:3]
+        assert 0.02 <= second - start < 2.9
+        assert 2.9 < third - start < 5.9
 
     running(lambda: Bench(collector, second_run_s=0.02), test)
 
