@@ -183,8 +183,9 @@ class Spool:
         held = sum(segment.size for segment in self._segments)
         if self._segments and held + more + HEADER_BYTES > self._max_bytes:
             raise StoreUnavailable(
-                f"the spool {self.folder} is full ({held >> 20} of {self._max_bytes >> 20} MiB): nothing is "
-                "acknowledged until the store takes some of it; spool.max_bytes is its bound",
+                f"the spool {self.folder} is full ({held / 2**20:.1f} of {self._max_bytes / 2**20:.1f} MiB, and what "
+                f"came takes {more / 2**20:.1f}): nothing is acknowledged until the store takes some of it; "
+                "spool.max_bytes is its bound",
                 retry_after_s=_FULL_RETRY_S,
             )
         now_ns = self._clock_ns()
