@@ -94,15 +94,19 @@ class Pages:
         token: str = self._asked(httpx.post(f"{self.api_url}/api/v1/token", json=body, timeout=60))["token"]
         return token
 
+    def api(self) -> httpx.Client:
+        """The API for an administrator; one client for many calls, as each makes a connection of its own."""
+        bearer = {"Authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=f"{self.api_url}/api/v1", headers=bearer, timeout=60)
+
     def get(self, path: str, **params: Any) -> Any:
         """What the API says to an administrator."""
-        return self._asked(httpx.get(f"{self.api_url}/api/v1{path}", params=params, headers=self._bearer(), timeout=60))
+        with self.api() as api:
+            return self._asked(api.get(path, params=params))
 
     def post(self, path: str, body: Any) -> Any:
-        return self._asked(httpx.post(f"{self.api_url}/api/v1{path}", json=body, headers=self._bearer(), timeout=60))
-
-    def _bearer(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
+        with self.api() as api:
+            return self._asked(api.post(path, json=body))
 
     @staticmethod
     def _asked(response: httpx.Response) -> Any:

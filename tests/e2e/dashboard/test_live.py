@@ -107,8 +107,9 @@ def test_a_paused_page_stands_still_while_others_go_on(page: Page, pages: Pages)
 
 @pytest.fixture(scope="module")
 def many(pages: Pages) -> int:
-    for number in range(MANY):
-        pages.post("/nodes", {"node": f"lamp-{number:03}", "groups": []})
+    with pages.api() as api:
+        for number in range(MANY):
+            api.post("/nodes", json={"node": f"lamp-{number:03}", "groups": []}).raise_for_status()
     return MANY
 
 
