@@ -1,0 +1,24 @@
+"""Births as presence sees them, at fixed times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hub.nodes.presence import Presence
+from wire.messages import NodeState, Status
+
+if TYPE_CHECKING:
+    from hub.nodes.model import Transition
+
+S = 1_000_000_000
+T0 = 1_763_750_000 * S
+
+
+def online(
+    node: str, at_ns: int = T0, *, session: str | None = "s1", presence: Presence | None = None
+) -> list[Transition]:
+    """What follows from the birth of ``node``."""
+    status = Status(
+        NodeState.ONLINE, ts=at_ns // 1_000_000, session=session, version="1", outbox=True, info={"os": "x"}
+    )
+    return (presence or Presence(90)).observe_status(node, status, at_ns, retained=False)
