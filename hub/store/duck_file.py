@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -55,6 +56,7 @@ _LOOK_UPS: Final = 1000
 #: A checkpoint stops writes for about 3 ms a MiB of write-ahead log (measured), hence small and often.
 _CHECKPOINT_AT: Final = "16MiB"
 _CLOSE_WAIT_S: Final = 30.0
+_INTERRUPT_AGAIN_S: Final = 0.1
 
 _HOLDER = re.compile(r"PID (\d+)")
 _DISK = re.compile(r"No space left|File too large|Disk quota|Input/output error|Too many open files", re.IGNORECASE)
@@ -116,9 +118,11 @@ class DuckFile:
         """Interrupt the leases, wait for them to end, and close. What was committed is on disk either way."""
         with self._gate:
             root, self._root = self._root, None
-            for connection in self._leased:
-                connection.interrupt()
-            self._gate.wait_for(lambda: not self._leased, _CLOSE_WAIT_S)
+            until_s = time.monotonic() + _CLOSE_WAIT_S
+            while self._leased and time.monotonic() < until_s:
+                for connection in self._leased:
+                    connection.interrupt()
+                self._gate.wait(_INTERRUPT_AGAIN_S)  # one that was about to ask did not hear it
         for each in (self._writer, root):
             if each is not None:
                 each.close()

@@ -132,6 +132,6 @@ name = "silent"
 rule = "node-silent"
 until = "1m"
 series = [{ metric = "$node.state", every = "5s", values = "online silent" }]
-expect = [{ at = "20s", kind = "firing", severity = "critical", message = "node-1 is silent: nothing comes from it" }]
+expect = [{ at = "20s", kind = "firing", severity = "critical", message = "node-1 is silent" }]
 """,
     )

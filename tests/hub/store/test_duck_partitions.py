@@ -25,7 +25,7 @@ from tests.support.stores import (
     samples,
     windows,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
 from wire.point import NS_PER_S, Point
 
 if TYPE_CHECKING:
@@ -185,13 +185,19 @@ def test_where_a_series_begins_follows_what_is_left_of_it(duck: Opener) -> None:
     run(duck(retention=keep, now_ns=NOON + 60 * DAY_NS), ask)
 
 
-def test_closing_does_not_wait_for_a_long_query(duck: Opener) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_closing_does_not_wait_for_a_long_query(duck: Opener, begun: bool) -> None:  # noqa: FBT001  a parameter
     async def body(store: Store) -> None:
         await store.write([at(0, a=1.0)])
         slow = "SELECT count(*) FROM range(100000000000) a, range(1000000) b"
 
         def ask() -> None:
-            with store._file.lease() as connection:  # type: ignore[attr-defined]  # a DuckStore
+            file = store._file  # type: ignore[attr-defined]  # a DuckStore
+            with file.lease() as connection:
+                if not begun:  # it asks a moment after it was interrupted
+                    wait_until(lambda: file._root is None)
+                    with file._gate:
+                        pass
                 connection.execute(slow).fetchall()
 
         asking = asyncio.get_running_loop().run_in_executor(None, ask)
