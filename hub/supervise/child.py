@@ -19,6 +19,7 @@ from typing import Final, cast
 #: Longer lines are cut: a child that writes no newline must not fill our memory.
 LONGEST_LINE_BYTES: Final = 64 << 10
 _KEPT_LINES: Final = 20
+_HELD_LINES: Final = 1000
 _STDOUT: Final = 1
 _STDERR: Final = 2
 #: Output may lag behind the exit; a grandchild that keeps the pipe open must not hold us up.
@@ -55,6 +56,8 @@ class Child(asyncio.SubprocessProtocol):
         self._sieve = sieve
         self._rest = {1: b"", 2: b""}
         self._waiters: list[tuple[Callable[[str], bool], asyncio.Future[str]]] = []
+        #: Lines of standard output that may be waited for yet: a quick child speaks before anybody can ask.
+        self._held: list[str] | None = []
         self._exited: asyncio.Future[int] = loop.create_future()
         self._drained: asyncio.Future[None] = loop.create_future()
         self._transport: asyncio.SubprocessTransport
@@ -69,10 +72,21 @@ class Child(asyncio.SubprocessProtocol):
         return await asyncio.shield(self._exited)
 
     async def line(self, wanted: Callable[[str], bool]) -> str:
-        """The next line on its standard output that is ``wanted``; it is not logged: it may hold a secret."""
+        """The next line on its standard output that is ``wanted``; it is not logged: it may hold a secret.
+
+        Until :meth:`release` also one that came before.
+        """
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiters.append((wanted, future))
+        if self._held is not None:
+            self._held = [line for line in self._held if not self._is_answer(line)]
         return await future
+
+    def release(self) -> None:
+        """It is ready or will not be: what it said until now is logged."""
+        held, self._held = self._held or [], None
+        for line in held:
+            self._say(line)
 
     def kill(self) -> None:
         """Send SIGKILL to the whole group: the process and all it started."""
@@ -93,6 +107,7 @@ class Child(asyncio.SubprocessProtocol):
     async def close(self) -> None:
         """Take what is left of the output, and free the pipes. Call after :meth:`end`."""
         await asyncio.wait({self._drained}, timeout=_DRAIN_LIMIT_S)
+        self.release()
         self._transport.close()
 
     # -- called by asyncio ----------------------------------------------------------------------------------------
@@ -131,6 +146,14 @@ class Child(asyncio.SubprocessProtocol):
             return
         if fd == _STDOUT and self._is_answer(line):
             return
+        if fd == _STDOUT and self._held is not None:
+            self._held.append(line)
+            if len(self._held) <= _HELD_LINES:
+                return
+            line = self._held.pop(0)
+        self._say(line)
+
+    def _say(self, line: str) -> None:
         self.last_lines.append(line)
         self._sink(line)
 

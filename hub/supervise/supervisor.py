@@ -149,6 +149,7 @@ class Supervisor:
             self._started(child.pid)
             try:
                 is_ready = await self._until_ready(spec, child)
+                child.release()
                 if is_ready:
                     if first_ready.done():
                         self._say(f"{spec.name}: runs again (pid {child.pid})")

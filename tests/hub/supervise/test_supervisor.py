@@ -273,3 +273,16 @@ def test_an_explanation_stands_instead_of_the_last_lines(stage: Stage) -> None:
 
     with pytest.raises(ChildFailed, match=r"^one: port taken \(1, \['bind failed'\]\)$"):
         stage.play(act)
+
+
+def test_a_child_that_is_ready_before_anybody_asks_is_ready(stage: Stage) -> None:
+    async def asks_late(child: Child) -> None:
+        await eventually(lambda: len(child._held or ()) == 2)
+        await says_ready(child)
+
+    async def act(supervisor: Supervisor) -> None:
+        code = "import time; print('hello'); print('ready', flush=True); time.sleep(600)"
+        await supervisor.start(ChildSpec("one", (sys.executable, "-c", code), ready=asks_late))
+
+    stage.play(act)
+    assert stage.logs.path("one").read_text() == "hello\n"
