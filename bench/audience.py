@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import IO, Final, Self
 
 import psutil
 
+#: Of the session.
+COOKIE: Final = "iothub_session"
 _READY: Final = "dashboard ready "
 #: What came at the start is over.
 _PAUSE_S: Final = 3.0
@@ -40,13 +43,24 @@ class Dashboard:
         self._process.wait(timeout=30)
 
 
-class Watchers:
+class _Lookers:
+    """A process that holds open Overviews, from when it has said so."""
+
+    def __init__(self, module: str, url: str, token: str, count: int) -> None:
+        argv = [sys.executable, "-m", module, url, token, str(count)]
+        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line(self._process.stdout)
+
+    def end(self) -> str:
+        """End it; what it said last."""
+        return self._process.communicate("end\n", timeout=60)[0]
+
+
+class Watchers(_Lookers):
     """Open Overviews seen from elsewhere: the WebSockets of browsers, without browsers."""
 
     def __init__(self, url: str, token: str, count: int) -> None:
-        argv = [sys.executable, "-m", "bench.watchers", url, token, str(count)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line(self._process.stdout)
+        super().__init__("bench.watchers", url, token, count)
         #: Redraws of live parts a second, of all together; known at the end.
         self.redraws_per_s = 0.0
 
@@ -55,17 +69,14 @@ class Watchers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        said, _none = self._process.communicate("end\n", timeout=60)
-        self.redraws_per_s = float(said)
+        self.redraws_per_s = float(self.end())
 
 
-class Browsers:
+class Browsers(_Lookers):
     """Open Overviews in a Chromium that uses what processor time nobody else wants."""
 
     def __init__(self, url: str, token: str, count: int) -> None:
-        argv = [sys.executable, "-m", "bench.viewers", url, token, str(count)]
-        self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line(self._process.stdout)
+        super().__init__("bench.viewers", url, token, count)
         self._browsers = psutil.Process(self._process.pid).children(recursive=True)
         for each in self._browsers:
             os.sched_setscheduler(each.pid, os.SCHED_IDLE, os.sched_param(0))
@@ -87,7 +98,16 @@ class Browsers:
     def __exit__(self, *_: object) -> None:
         for each in self._browsers:
             each.resume()
-        self._process.communicate("end\n", timeout=60)
+        self.end()
+
+
+def given_to_lookers() -> argparse.Namespace:
+    """What such a process is given: ``url``, ``token`` and ``count``."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url")
+    parser.add_argument("token")
+    parser.add_argument("count", type=int)
+    return parser.parse_args()
 
 
 def line(stream: IO[str] | None) -> str:

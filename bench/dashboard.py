@@ -212,7 +212,7 @@ def show(results: dict[str, Any]) -> None:
             table.add_row(f"ingest, {label}", f"{rate[who]:,.0f}/s", f"{cpu[who]:.1f} µs", "")
             wanted = f"≥ {LIMITS['ingest_ratio']}" if who == "elsewhere" else ""
             table.add_row(
-                "  the one by the other",
+                "  by that of nobody: rate, CPU a message",
                 f"{results[f'ingest_ratio_{who}']:.3f}",
                 f"{results[f'cpu_ratio_{who}']:.3f}",
                 wanted,

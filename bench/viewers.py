@@ -8,7 +8,6 @@ standard input ends.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import shutil
 import sys
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import sync_playwright
 
+from bench.audience import COOKIE, given_to_lookers
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, BrowserContext, Page
 
-_COOKIE: Final = "iothub_session"
 _ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -73,7 +73,7 @@ def chromium() -> Iterator[Browser]:
 def viewer(browser: Browser, url: str, token: str) -> BrowserContext:
     """A browser of somebody who has logged in."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.add_cookies([{"name": _COOKIE, "value": token, "url": url}])
+    context.add_cookies([{"name": COOKIE, "value": token, "url": url}])
     context.set_default_timeout(_LIMIT_MS)
     return context
 
@@ -120,11 +120,7 @@ def explore_s(browser: Browser, url: str, token: str, series: int, rounds: int) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("url")
-    parser.add_argument("token")
-    parser.add_argument("count", type=int)
-    given = parser.parse_args()
+    given = given_to_lookers()
     with chromium() as browser:
         pages = [viewer(browser, given.url, given.token).new_page() for _ in range(given.count)]
         for page in pages:

@@ -9,7 +9,6 @@ second. A person's browser has a processor of its own; this is what remains of i
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import sys
@@ -21,7 +20,8 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-_COOKIE: Final = "iothub_session"
+from bench.audience import COOKIE, given_to_lookers
+
 #: Subprotocols of the front end: its own name, and a token that nobody checks as the gate has looked at the cookie.
 _SUBPROTOCOLS: Final = (Subprotocol("streamlit"), Subprotocol("PLACEHOLDER_AUTH_TOKEN"))
 
@@ -44,7 +44,6 @@ class Watcher:
         """Have the page drawn, or one live part of it."""
         message = BackMsg()
         state = message.rerun_script
-        state.query_string = ""
         state.page_script_hash = self._page
         state.fragment_id = part
         state.is_auto_rerun = bool(part)
@@ -96,7 +95,7 @@ async def watch(url: str, token: str, count: int) -> None:
             link = await stack.enter_async_context(
                 connect(
                     url.replace("http", "ws", 1) + "/_stcore/stream",
-                    additional_headers={"Cookie": f"{_COOKIE}={token}"},
+                    additional_headers={"Cookie": f"{COOKIE}={token}"},
                     subprotocols=_SUBPROTOCOLS,
                     max_size=None,
                 )
@@ -116,11 +115,7 @@ async def watch(url: str, token: str, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("url")
-    parser.add_argument("token")
-    parser.add_argument("count", type=int)
-    given = parser.parse_args()
+    given = given_to_lookers()
     asyncio.run(watch(given.url, given.token, given.count))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from wire.errors import PayloadError, TopicError
 from wire.messages import Command, decode
-from wire.topics import Kind, check_name
+from wire.topics import Kind, is_name
 
 if TYPE_CHECKING:
     from wire.packets import Incoming
@@ -65,7 +65,7 @@ def known(
     """
     name = _reply_name(topics, node, response_topic)
     topic = response_topic if name is not None else None
-    if body_id is not None and _is_name(body_id):
+    if body_id is not None and is_name(body_id):
         return Known(body_id, topic)
     if correlation_data:
         return Known(_text_of(correlation_data), topic)
@@ -87,12 +87,4 @@ def _text_of(correlation_data: bytes) -> str:
         text = correlation_data.decode()
     except UnicodeDecodeError:
         text = ""
-    return text if _is_name(text) else hashlib.sha256(correlation_data).hexdigest()
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_name(text, "id")
-    except TopicError:
-        return False
-    return True
+    return text if is_name(text) else hashlib.sha256(correlation_data).hexdigest()

@@ -74,9 +74,14 @@ def check_node_id(node: str) -> str:
     return node
 
 
+def is_name(text: str) -> bool:
+    """Whether it can be one topic level of at most 128 characters."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str, what: str) -> str:
-    """Return ``name``; raise :class:`TopicError` unless it can be one topic level of at most 128 characters."""
-    if _NAME.fullmatch(name) is None:
+    """Return ``name``; raise :class:`TopicError` unless :func:`is_name`."""
+    if not is_name(name):
         raise TopicError(
             Reason.UNKNOWN_TOPIC,
             f"{what} {name[:_LONGEST_SHOWN]!r} is not 1 to 128 characters without / + # and control characters",

@@ -32,7 +32,7 @@ class Threshold:
     @property
     def values(self) -> tuple[float, ...]:
         """One, or both ends."""
-        return self.value if isinstance(self.value, tuple) else (self.value,)
+        return _ends(self.value)
 
 
 def measurement_and_field(rule: Table) -> tuple[str, str] | None:
@@ -81,6 +81,10 @@ def moved(rule: Table, threshold: Threshold, value: Value) -> Table:
     return changed
 
 
+def _ends(value: Value) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 def _value(given: object, ask: str) -> Value | None:
     if ask == "outside":
         ends = given if isinstance(given, list) else []
@@ -90,7 +94,7 @@ def _value(given: object, ask: str) -> Value | None:
 
 
 def _bounded(ask: str, found: dict[str, Value]) -> list[Threshold]:
-    ends = [end for value in found.values() for end in (value if isinstance(value, tuple) else (value,))]
+    ends = [end for value in found.values() for end in _ends(value)]
     if not ends:
         return []
     low, high = _PER_CENT  # most often
@@ -116,8 +120,7 @@ def _bounded(ask: str, found: dict[str, Value]) -> list[Threshold]:
 
 
 def _shifted(clear: Any, threshold: Threshold, value: Value) -> Any:
-    before = threshold.values
-    after = value if isinstance(value, tuple) else (value,)
+    before, after = threshold.values, _ends(value)
     if isinstance(clear, list):
         return [one + (new - old) for one, new, old in zip(clear, after, before, strict=False)]
     return clear + (after[0] - before[0]) if isinstance(clear, int | float) else clear

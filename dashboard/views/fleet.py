@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import streamlit as st
 
 from dashboard import fetch
-from dashboard.data.commands import catalogue, given, meant
+from dashboard.data.commands import catalogue, given, meant, ping_first
 from dashboard.frame import act, live, plain
 from dashboard.session import viewer
 from dashboard.views.arguments import asked_values, chosen_form
@@ -22,6 +22,7 @@ _RUN: Final = "fleet run"
 #: Nodes that are asked what they take, of many.
 _MOST_ASKED: Final = 20
 _MOST: Final = 2_000
+_MOST_NAMED: Final = 10
 
 
 def to_many() -> None:
@@ -54,7 +55,8 @@ def to_many() -> None:
         failures = fourth.number_input("Stop after so many failures (0: never)", min_value=0, value=0)
         timeout = fifth.number_input("Seconds it may run on each", min_value=1, max_value=86_400, value=30)
         if selectors:
-            st.caption(f"For {len(nodes):,} nodes: {plain(', '.join(nodes[:10]))}{' …' if len(nodes) > 10 else ''}")  # noqa: PLR2004
+            more = " …" if len(nodes) > _MOST_NAMED else ""
+            st.caption(f"For {len(nodes):,} nodes: {plain(', '.join(nodes[:_MOST_NAMED]))}{more}")
         send = st.form_submit_button("Send to all", type="primary", disabled=not viewer().may_operate)
     if send:
         _send(
@@ -80,7 +82,7 @@ def _taken(nodes: list[str]) -> dict[str, Document]:
     known: dict[str, Document] = {}
     for path in paths:
         known = {**catalogue(fetch.document(path, slow=True)["info"]), **known}
-    return dict(sorted(known.items(), key=lambda item: (item[0] != "ping", item[0])))
+    return ping_first(known)
 
 
 def _send(body: Document, stages: str, fields: Sequence[Argument], values: dict[str, Any]) -> None:

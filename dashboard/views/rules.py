@@ -60,7 +60,7 @@ def page() -> None:
 
 def _keep(name: str, tried: dict[str, Any]) -> None:
     wanted = st.button("Save it so", type="primary", help="From then on the rule is as it was run here.")
-    if wanted and act("PUT", f"/rules/{quote(name, safe='')}", tried) is not None:
+    if wanted and act("PUT", _path(name), tried) is not None:
         _forget(name)
         st.rerun()
 
@@ -82,7 +82,7 @@ def _edit(name: str, table: dict[str, Any], found: dict[str, Document]) -> None:
         st.error(wrong)
     if save:
         _save(name, chosen if is_new else name, text)
-    elif remove and act("DELETE", f"/rules/{name}") is not None:
+    elif remove and act("DELETE", _path(name)) is not None:
         _forget(name)
         st.rerun()
 
@@ -115,10 +115,14 @@ def _save(name: str, chosen: str, text: str) -> None:
         return
     if not chosen:
         st.error("Give it a name.")
-    elif act("PUT", f"/rules/{quote(chosen, safe='')}", table) is not None:
+    elif act("PUT", _path(chosen), table) is not None:
         _forget(name)
         st.query_params["rule"] = chosen
         st.rerun()
+
+
+def _path(name: str) -> str:
+    return f"/rules/{quote(name, safe='')}"
 
 
 def _read(text: str) -> dict[str, Any]:

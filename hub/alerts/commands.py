@@ -27,11 +27,10 @@ from hub.alerts.lifecycle import NoSuchAlert, NotNow
 from hub.link import LinkDown
 from hub.nodes.database import RegistryError
 from hub.statefile import StateUnavailable
-from wire.errors import TopicError
 from wire.messages import Command, Reply, ReplyState, encode
 from wire.point import NS_PER_MS, NS_PER_S
 from wire.settings import parse_duration
-from wire.topics import Kind, check_name
+from wire.topics import Kind, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -147,7 +146,7 @@ class HubCommands:
             if not isinstance(body, Command) or control.message.retain:
                 continue
             if body.id is not None:
-                if not _is_name(body.id):
+                if not is_name(body.id):
                     _log.error("a command to the hub has an id that fits no topic: not carried out", id=body.id[:64])
                     continue
                 if body.id in self._seen:
@@ -225,14 +224,6 @@ class HubCommands:
     async def _unsilence(self, args: dict[str, Any]) -> dict[str, Any]:
         wanted = msgspec.convert(args, Unsilencing)
         return _silenced(await self._desk.unsilence(wanted.id, by=wanted.by))
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_name(text, "id")
-    except TopicError:
-        return False
-    return True
 
 
 def _said(alert: Alert) -> dict[str, Any]:

@@ -17,7 +17,6 @@ group = typer.Typer(
     rich_markup_mode=None,
 )
 
-_SEVERITIES: Final = ("info", "warning", "critical")
 _STATES: Final = ("open", "pending", "firing", "acknowledged", "resolved", "all")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -53,14 +52,15 @@ def list_alerts(
 ) -> None:
     """List alerts, those that fired last first."""
     from itertools import islice
+    from typing import get_args
 
-    from hub.api.schemas_alerts import Alert
+    from hub.api.schemas_alerts import Alert, Severity
     from hub.cli.alertview import print_alerts
     from hub.cli.client import connected
     from hub.cli.output import print_json
     from hub.cli.timerange import seconds
 
-    for option, word, words in (("--only", only, _STATES), ("--severity", severity, _SEVERITIES)):
+    for option, word, words in (("--only", only, _STATES), ("--severity", severity, get_args(Severity))):
         if word is not None and word not in words:
             raise CliError(f"{option} {word!r}: is none of {', '.join(words)}", USAGE)
     since = f"-{seconds('--last', last):g}s" if last else None

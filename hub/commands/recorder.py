@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from hub.commands.model import Answer, Seen, Who
-from wire.errors import TopicError
 from wire.messages import Command, Reply
 from wire.point import NS_PER_MS
 from wire.received import known
-from wire.topics import Kind, check_name
+from wire.topics import Kind, is_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -108,7 +107,7 @@ class Recorder:
     def _id_of(self, node: str, body: Command, message: Incoming) -> str | None:
         """As nodes find it; hubs take that of the body alone."""
         if node.startswith(_HUB):
-            return body.id if body.id is not None and _is_name(body.id) else None
+            return body.id if body.id is not None and is_name(body.id) else None
         response, correlation = _property(message, "response_topic"), _property(message, "correlation_data")
         return known(self._topics, node, body.id, response, correlation).id
 
@@ -133,7 +132,7 @@ def answer_of(node: str, name: str, body: Reply, at_ns: int) -> Answer:
     error = result.get("error")
     return Answer(
         node=node,
-        id=body.id if _is_name(body.id) else name,
+        id=body.id if is_name(body.id) else name,
         at_ns=at_ns,
         n=body.n,
         state=body.state,
@@ -165,14 +164,6 @@ def _expires_ms(body: Command, message: Incoming, arrival_ns: int) -> int | None
     dropped_ms = arrival_ns // NS_PER_MS + interval_s * _MS_PER_S if interval_s is not None else None
     found = [moment for moment in (body.expires, dropped_ms) if moment is not None]
     return min(found, default=None)
-
-
-def _is_name(text: str) -> bool:
-    try:
-        check_name(text, "id")
-    except TopicError:
-        return False
-    return True
 
 
 def _bounded(text: str | None) -> str | None:

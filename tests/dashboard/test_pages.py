@@ -21,27 +21,9 @@ NO_ACCOUNTS = "The hub does not manage the accounts of this broker."
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("api")) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
 def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with serving(tmp_path_factory.mktemp("bare"), empty=True) as served:
         yield served
-
-
-@pytest.fixture
-def as_admin(api: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with drawing(monkeypatch, api.url, api.tokens["admin"]):
-        yield
-
-
-@pytest.fixture
-def as_viewer(api: Served, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with drawing(monkeypatch, api.url, api.tokens["viewer"]):
-        yield
 
 
 # -- all pages ---------------------------------------------------------------------------------------------------------

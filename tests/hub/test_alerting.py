@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
-from hub.config import Settings
-from hub.service import run_hub
 from hub.store.base import StoreUnavailable
 from hub.store.memory import MemoryStore
 from tests.support.device import GRANTED_QOS_1, NO_SUBSCRIBERS, Device
 from tests.support.mosquitto import Mosquitto
+from tests.support.service import in_memory, running_hub
 from tests.support.waiting import eventually
 from wire.settings import MqttSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+
+    import pytest
 
     from hub.store.base import WriteResult
     from wire.point import Point
@@ -29,39 +27,11 @@ if TYPE_CHECKING:
 TOPIC = "iot/v1/n1/telemetry/room"
 
 
-@pytest.fixture(autouse=True)
-def _garbage() -> Iterator[None]:
-    """The hub takes the garbage collector into its own hands."""
-    yield
-    gc.unfreeze()
-    gc.enable()
-
-
-@asynccontextmanager
-async def hub(folder: Path, broker: Mosquitto, rules: str) -> AsyncIterator[None]:
+def hub(folder: Path, broker: Mosquitto, rules: str) -> AbstractAsyncContextManager[object]:
     """A hub with these rules and no others, while the body runs."""
     file = folder / "rules.toml"
     file.write_text(rules, encoding="utf-8")
-    tree = {
-        "state": folder / "var",
-        "hub": {"id": "h1"},
-        "mqtt": {"port": broker.port},
-        "broker": {"mode": "external"},
-        "store": {"kind": "memory"},
-        "api": {"port": 0},
-        "rules": {"file": file, "shipped": False},
-    }
-    stop, ready = asyncio.Event(), asyncio.Event()
-    settings = Settings.model_validate(tree)
-    task = asyncio.create_task(run_hub(settings, stop=stop, on_ready=lambda _: ready.set()))
-    try:
-        await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-        yield
-        stop.set()
-        await asyncio.wait_for(task, 60)
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
+    return running_hub(in_memory(folder / "var", broker, rules={"file": file, "shipped": False}))
 
 
 def said(device: Device, rule: str) -> list[tuple[str, int]]:

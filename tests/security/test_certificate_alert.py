@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import gc
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
-from hub.service import run_hub
 from hub.tls.certificates import Certificates
 from tests.support.device import GRANTED_QOS_1, Device
 from tests.support.opened import Opened
+from tests.support.service import running_hub
 from tests.support.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from hub.config import Settings
-
-
-@pytest.fixture(autouse=True)
-def _garbage() -> Iterator[None]:
-    """The hub takes the garbage collector into its own hands."""
-    yield
-    gc.unfreeze()
-    gc.enable()
 
 
 def settings_of(broker: Opened) -> Settings:
@@ -45,12 +33,8 @@ def test_a_certificate_that_ends_in_ten_days_raises_an_alert(tmp_path: Path) -> 
         assert operator.subscribe("iot/v1/h1/alert/certificate-ends") == GRANTED_QOS_1
 
         async def life() -> None:
-            stop, ready = asyncio.Event(), asyncio.Event()
-            task = asyncio.create_task(run_hub(settings_of(broker), stop=stop, on_ready=lambda _: ready.set()))
-            await asyncio.wait({task, asyncio.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            await eventually(lambda: operator.messages or task.done(), what="the alert")
-            stop.set()
-            await asyncio.wait_for(task, 60)
+            async with running_hub(settings_of(broker)) as task:
+                await eventually(lambda: operator.messages or task.done(), what="the alert")
 
         asyncio.run(life())
         alert = json.loads(operator.messages[0].payload)

@@ -22,3 +22,13 @@ def online(
         NodeState.ONLINE, ts=at_ns // 1_000_000, session=session, version="1", outbox=True, info={"os": "x"}
     )
     return (presence or Presence(90)).observe_status(node, status, at_ns, retained=False)
+
+
+def flapping(turns: int) -> list[Transition]:
+    """A node that is born again each second, in sessions ``s0``, ``s1``, …"""
+    presence = Presence(90)
+    return [
+        transition
+        for turn in range(turns)
+        for transition in online("flapping", T0 + turn * S, session=f"s{turn}", presence=presence)
+    ]

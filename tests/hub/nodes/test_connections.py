@@ -11,7 +11,7 @@ from sqlalchemy import event
 from hub.nodes.database import RegistryError, sqlite_url
 from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
-from tests.support.births import T0, S, online
+from tests.support.births import T0, S, flapping, online
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,11 +48,8 @@ def test_connections_older_than_a_year_are_dropped_unless_they_last(opened: Open
 
 def test_of_a_node_that_flaps_only_the_newest_connections_are_kept(tmp_path: Path) -> None:
     async def scenario() -> None:
-        presence, flapping = Presence(90), []
-        for turn in range(20):
-            flapping += online("flapping", T0 + turn * S, session=f"s{turn}", presence=presence)
         async with Registry(sqlite_url(tmp_path / "hub.db"), connections_kept=5) as registry:
-            await registry.record([*flapping, *online("steady")], {})
+            await registry.record([*flapping(20), *online("steady")], {})
             assert await registry.maintain(T0) == 15
             assert [row.session for row in await registry.connections("flapping")] == [
                 "s19",
@@ -92,11 +89,8 @@ def test_while_connections_of_very_many_nodes_are_counted_others_get_their_turn(
 
 def test_connections_that_could_not_be_counted_are_counted_the_next_time(tmp_path: Path) -> None:
     async def scenario() -> None:
-        presence, flapping = Presence(90), []
-        for turn in range(4):
-            flapping += online("flapping", T0 + turn * S, session=f"s{turn}", presence=presence)
         async with Registry(sqlite_url(tmp_path / "hub.db"), connections_kept=1) as registry:
-            await registry.record(flapping, {})
+            await registry.record(flapping(4), {})
             full = "CREATE TRIGGER full BEFORE DELETE ON connections BEGIN SELECT RAISE(FAIL, 'disk full'); END"
             await registry.database.run(lambda connection: connection.exec_driver_sql(full))
             with pytest.raises(RegistryError):

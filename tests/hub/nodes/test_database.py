@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy import text
 
 from hub.nodes.database import Database, RegistryError, sqlite_url
-from hub.nodes.presence import Presence
 from hub.nodes.registry import Registry
-from wire.messages import NodeState, Status
+from tests.support.births import online
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,22 +18,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from hub.nodes.model import Transition
     from hub.paths import StatePaths
 
     Opened = Callable[[], AbstractAsyncContextManager[Registry]]
-
-S = 1_000_000_000
-T0 = 1_763_750_000 * S
-
-
-def online(
-    node: str, at_ns: int = T0, *, session: str | None = "s1", presence: Presence | None = None
-) -> list[Transition]:
-    status = Status(
-        NodeState.ONLINE, ts=at_ns // 1_000_000, session=session, version="1", outbox=True, info={"os": "x"}
-    )
-    return (presence or Presence(90)).observe_status(node, status, at_ns, retained=False)
 
 
 def test_the_event_loop_goes_on_while_the_database_works(opened: Opened) -> None:
